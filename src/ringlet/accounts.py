@@ -1,0 +1,113 @@
+"""Accounts: a customer with a live and a test wallet, a key for each, and money credited by the operator."""
+
+import re
+from typing import LiteralString
+
+import msgspec
+from psycopg.errors import UniqueViolation
+
+from ringlet import customers, ledger
+from ringlet.customers import Customer
+from ringlet.db import Tx
+from ringlet.desk import Desk
+from ringlet.errors import ValidationFailed
+from ringlet.feed import announce
+
+TEST_BALANCE_MICROS = 1_000_000_000  # 1,000.00 to rehearse with
+_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
+
+
+class NewAccount(msgspec.Struct, frozen=True):
+    """The tokens are shown once; only their fingerprints are kept."""
+
+    id: int
+    api_key: str
+    test_key: str
+
+
+async def open_account(desk: Desk, email: str, balance_micros: int, *, actor: str) -> NewAccount:
+    """A new customer with both wallets, both keys and a first balance. Refuses: ValidationFailed."""
+    if not _EMAIL.fullmatch(email.strip()):
+        raise ValidationFailed(f"{email!r} is no e-mail address", field="email")
+    settings = desk.settings
+    try:
+        async with desk.db.transaction() as tx:
+            customer_id = await customers.add(tx, email.strip().lower())
+            live = await ledger.open_wallet(tx, customer_id, "live", settings.currency)
+            test = await ledger.open_wallet(tx, customer_id, "test", settings.currency)
+            await ledger.credit(tx, live, balance_micros, actor=actor, reason="first balance")
+            await ledger.credit(tx, test, TEST_BALANCE_MICROS, actor="simulator", reason="play money")
+            return NewAccount(
+                id=customer_id,
+                api_key=await customers.issue_key(tx, settings.secret, live.id, "live"),
+                test_key=await customers.issue_key(tx, settings.secret, test.id, "test"),
+            )
+    except UniqueViolation as error:
+        raise ValidationFailed(f"there is an account {email!r} already", field="email") from error
+
+
+async def issue_key(desk: Desk, email: str, mode: str) -> str:
+    """One more key for this customer; the old ones stay good. Refuses: NotFound."""
+    async with desk.db.transaction() as tx:
+        customer = await customers.by_email(tx, email)
+        wallet = await ledger.wallet(tx, await wallet_id(tx, customer.id, mode))
+        return await customers.issue_key(tx, desk.settings.secret, wallet.id, mode)
+
+
+async def revoke_keys(desk: Desk, email: str) -> int:
+    """End every key of this customer now, in every process; returns how many. Refuses: NotFound."""
+    async with desk.db.transaction() as tx:
+        customer = await customers.by_email(tx, email)
+        ended = await tx.execute(_REVOKE, [customer.id])
+        await announce(tx, "keys")
+    return ended.rowcount
+
+
+_REVOKE: LiteralString = """
+update api_key set revoked_at = now()
+where revoked_at is null and wallet_id in (select id from wallet where customer_id = %s)
+"""
+
+
+async def adjust(desk: Desk, email: str, amount_micros: int, *, actor: str, reason: str) -> None:
+    """Credit (or, below zero, debit) the live balance. Refuses: NotFound, InsufficientBalance."""
+    async with desk.db.transaction() as tx:
+        customer = await customers.by_email(tx, email)
+        wallet = await ledger.wallet(tx, await wallet_id(tx, customer.id, "live"))
+        if amount_micros >= 0:
+            await ledger.credit(tx, wallet, amount_micros, actor=actor, reason=reason)
+        else:
+            await ledger.debit(tx, wallet, -amount_micros, actor=actor, reason=reason)
+
+
+async def wallet_id(tx: Tx, customer_id: int, mode: str) -> int:
+    """The customer's wallet of this mode."""
+    row = await (
+        await tx.execute("select id from wallet where customer_id = %s and mode = %s", [customer_id, mode])
+    ).fetchone()
+    assert row is not None, "every customer has both wallets"
+    return int(row[0])
+
+
+class AccountLine(msgspec.Struct, frozen=True):
+    """A customer with the live balance."""
+
+    customer: Customer
+    balance: ledger.Balance
+
+
+async def list_accounts(desk: Desk, limit: int = 1_000) -> list[AccountLine]:
+    """The newest customers, for the operator."""
+    async with desk.db.connection() as tx:
+        rows = await (await tx.execute(_LIST, [limit])).fetchall()
+    return [AccountLine(Customer(*row[:4]), ledger.Balance(*row[4:])) for row in rows]
+
+
+_LIST: LiteralString = """
+select c.id, c.email, c.frozen_at, c.created_at, a.balance_micros, h.balance_micros, w.currency
+from customer c
+join wallet w on w.customer_id = c.id and w.mode = 'live'
+join ledger_account a on a.wallet_id = w.id and a.kind = 'available'
+join ledger_account h on h.wallet_id = w.id and h.kind = 'held'
+order by c.id desc limit %s
+"""

@@ -1,0 +1,64 @@
+"""What a number would cost: the answer that a dry run gets, and the one that a buy will charge."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from ringlet.catalog import Offer
+from ringlet.desk import Desk
+from ringlet.errors import NotFound
+from ringlet.ledger import Wallet
+from ringlet.pricing import PriceList
+from ringlet.suppliers import simulator
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """Prices at seven places; `available` is None when no source says how many it has."""
+
+    base_price: Decimal
+    sell_price: Decimal
+    available: int | None
+
+
+def quote(desk: Desk, wallet: Wallet, country: int, service: str) -> Quote:
+    """The price of one service in one country for this customer. Refuses: NotFound when nobody offers it."""
+    rules = desk.prices.rules
+    found = best(rules, rules.view(wallet.customer_id), desk.prices.shop.cell(country, service))
+    if found is None and wallet.mode == "test":
+        return simulated(desk, wallet, country, service)
+    if found is None:
+        raise NotFound("No price for this service in this country")
+    return found
+
+
+def simulated(desk: Desk, wallet: Wallet, country: int, service: str) -> Quote:
+    """Test mode sells everything: as live where the cell is offered, at the simulator's price otherwise."""
+    rules = desk.prices.rules
+    view = rules.view(wallet.customer_id)
+    found = best(rules, view, desk.prices.shop.cell(country, service))
+    sell_price = rules.sell_price(view, country, service, simulator.BASE_PRICE)
+    return found or Quote(simulator.BASE_PRICE, sell_price, None)
+
+
+def best(rules: PriceList, view: int | None, offers: Iterable[Offer]) -> Quote | None:
+    """The offer that a buy would try first, with the stock of all of them together."""
+    priced = ranked(rules, view, offers)
+    if not priced:
+        return None
+    offer, sell_price = priced[0]
+    stocks = [each.available for each, _ in priced if each.available is not None]
+    return Quote(offer.base_price, sell_price, sum(stocks) if stocks else None)
+
+
+def ranked(rules: PriceList, view: int | None, offers: Iterable[Offer]) -> list[tuple[Offer, Decimal]]:
+    """Offers with what this customer pays: those with stock first, then the cheapest.
+
+    The stock figure is a few seconds old, so an offer that shows none is tried last instead of never.
+    """
+    priced = [
+        (offer, rules.sell_price(view, offer.country, offer.service, offer.base_price)) for offer in offers
+    ]
+    if len(priced) > 1:
+        priced.sort(key=lambda each: (each[0].available == 0, each[1], each[0].id))
+    return priced

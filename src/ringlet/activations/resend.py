@@ -1,0 +1,124 @@
+"""Another message on the same number: a new activation takes the old one's place.
+
+No code yet: the old one closes and its hold moves over. A code came and the lease still runs: free of charge.
+The lease is over: the number is leased again at today's price, if nobody else has it.
+A lease that goes on is not prolonged.
+"""
+
+from decimal import Decimal
+
+import msgspec
+from psycopg.errors import UniqueViolation
+
+from ringlet import idempotency, ledger, money
+from ringlet.activations import close, rehearse, store
+from ringlet.activations.states import State
+from ringlet.activations.store import Activation, NewActivation
+from ringlet.db import Tx
+from ringlet.desk import Desk
+from ringlet.errors import IdempotencyInProgress, ResendRejected
+from ringlet.idempotency import Once
+from ringlet.ledger import Wallet
+from ringlet.suppliers import stock
+
+ATTEMPTS_MAX = 3
+
+
+class Resent(msgspec.Struct, frozen=True):
+    """The new activation, and whether an idempotency key had already made it."""
+
+    activation: Activation
+    replayed: bool = False
+
+
+async def resend(desk: Desk, wallet: Wallet, public_id: int, once: Once | None = None) -> Resent:
+    """Wait for another message on the number of this activation.
+
+    Refuses: NotFound, ResendRejected (cancelled, expired, failed, or somebody else has the number),
+    InsufficientBalance, IdempotencyMismatch, IdempotencyInProgress, ServiceUnavailable.
+    """
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            async with desk.db.transaction() as tx:
+                known_id = await idempotency.recall(tx, once)
+                if known_id is not None:
+                    return Resent(await store.by_id(tx, wallet.id, known_id), replayed=True)
+                old = await store.by_public_id(tx, wallet.id, public_id)
+                fresh = await _follow(tx, desk, wallet, await store.lock(tx, old.id))
+                await idempotency.remember(tx, once, fresh.id)
+                return Resent(fresh)
+        except UniqueViolation:
+            continue  # the same key was in use: it is known now; or a public id was drawn twice
+    raise IdempotencyInProgress
+
+
+async def _follow(tx: Tx, desk: Desk, wallet: Wallet, old: Activation) -> Activation:
+    left_s = await store.lease_left_s(tx, old)
+    match old.state:
+        case State.WAITING if left_s > 0:
+            await store.move(tx, old, State.CANCELLED)
+            await ledger.release(tx, wallet, old.amount_micros, old.id)
+            return await _open(tx, wallet, old, old.amount_micros, left_s)
+        case State.RECEIVED if left_s > 0:
+            await store.move(tx, old, State.FINISHED)
+            return await _open(tx, wallet, old, 0, left_s)
+        case State.RECEIVED:
+            closed = await close.finish(tx, desk, old)
+            assert closed is not None, "the row is locked"
+            return await _lease_again(tx, desk, wallet, closed)
+        case State.FINISHED:
+            return await _lease_again(tx, desk, wallet, old)
+        case _:
+            raise ResendRejected
+
+
+async def _lease_again(tx: Tx, desk: Desk, wallet: Wallet, old: Activation) -> Activation:
+    if old.offer_id is not None and old.number_id is not None:
+        if not await stock.take_again(tx, old.offer_id, old.number_id):
+            raise ResendRejected("Resend rejected — the number is leased to somebody else")
+    elif old.source_id != 0:
+        raise ResendRejected
+    amount_micros = money.charge_micros(price(desk, wallet, old))
+    return await _open(tx, wallet, old, amount_micros, desk.settings.lease_s(old.service))
+
+
+async def _open(tx: Tx, wallet: Wallet, old: Activation, amount_micros: int, lease_s: float) -> Activation:
+    new = NewActivation(
+        wallet_id=wallet.id,
+        source_id=old.source_id,
+        offer_id=old.offer_id,
+        number_id=old.number_id,
+        country=old.country,
+        service=old.service,
+        operator=old.operator,
+        phone=old.phone,
+        state=State.WAITING,
+        amount_micros=amount_micros,
+        base_price=old.base_price,
+        reference=old.reference,
+        resent_from=old.public_id,
+        number_used=old.number_used or old.code is not None,
+    )
+    fresh = await store.add(tx, new, lease_s=lease_s)
+    await ledger.hold(tx, wallet, amount_micros, fresh.id)
+    if wallet.mode == "test":
+        await rehearse.plan_messages(tx, fresh)
+    return fresh
+
+
+def price(desk: Desk, wallet: Wallet, old: Activation) -> Decimal:
+    """What leasing this number once more costs after its lease is over."""
+    rules = desk.prices.rules
+    view = rules.view(wallet.customer_id)
+    return rules.sell_price(view, old.country, old.service, old.base_price)
+
+
+def resend_price(desk: Desk, wallet: Wallet, old: Activation) -> Decimal | None:
+    """What asking for another message would cost now; None when it would be refused."""
+    match old.state:
+        case State.WAITING | State.RECEIVED:
+            return Decimal(0)
+        case State.FINISHED:
+            return money.to_amount(money.charge_micros(price(desk, wallet, old)))
+        case _:
+            return None

@@ -1,0 +1,231 @@
+"""Activations in the database: rows in, rows out, one compare-and-set for every change of state."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import LiteralString
+
+import msgspec
+from psycopg.rows import args_row
+
+from ringlet.activations.states import TRANSITIONS, State
+from ringlet.db import Tx
+from ringlet.errors import NotFound
+from ringlet.feed import announce
+
+PUBLIC_ID_MAX = 10**18
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Activation(msgspec.Struct, frozen=True):
+    """One row. `id` counts up, `public_id` is what customers call activation_id; money in micro-units."""
+
+    id: int
+    public_id: int
+    wallet_id: int
+    source_id: int
+    offer_id: int | None
+    number_id: int | None
+    country: int
+    service: str
+    operator: str
+    phone: str | None
+    state: State
+    amount_micros: int
+    base_price: Decimal
+    code: str | None
+    reference: str | None
+    resent_from: int | None
+    number_used: bool
+    created_at: datetime
+    expires_at: datetime
+
+
+class NewActivation(msgspec.Struct, frozen=True):
+    """What a new row is made of; the ids and the times are added by `add`."""
+
+    wallet_id: int
+    source_id: int
+    offer_id: int | None
+    number_id: int | None
+    country: int
+    service: str
+    operator: str
+    phone: str | None
+    state: State
+    amount_micros: int
+    base_price: Decimal
+    reference: str | None = None
+    resent_from: int | None = None
+    number_used: bool = False
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of an activation; `late` came after the refund and was not charged."""
+
+    id: int
+    sender: str
+    text: str
+    code: str | None
+    late: bool
+    received_at: datetime
+
+
+COLUMNS: LiteralString = (
+    "id, public_id, wallet_id, source_id, offer_id, number_id, country, service, operator, phone, state,"
+    " amount_micros, base_price, code, reference, resent_from, number_used, created_at, expires_at"
+)
+
+
+def new_public_id() -> int:
+    """An id that cannot be guessed: hours since 2026, then ten random digits; below 2^53 for JavaScript.
+
+    The hours keep new ids side by side in the index, so that a buy touches the same few pages however many
+    millions lie behind; a rare collision is refused by the unique index and tried again.
+    """
+    hours = int((datetime.now(UTC) - _EPOCH).total_seconds() // 3600)
+    return hours * 10**10 + secrets.randbelow(10**10)
+
+
+async def add(tx: Tx, new: NewActivation, *, lease_s: float, due_s: float | None = None) -> Activation:
+    """Write a new activation whose lease ends in `lease_s`; it is due then, or already in `due_s`."""
+    values = msgspec.to_builtins(new, builtin_types=(Decimal,))
+    values |= {"public_id": new_public_id(), "lease_s": lease_s, "due_s": lease_s if due_s is None else due_s}
+    cursor = tx.cursor(row_factory=args_row(Activation))
+    row = await (await cursor.execute(_ADD, values)).fetchone()
+    assert row is not None
+    return row
+
+
+_ADD: LiteralString = f"""
+insert into activation (public_id, wallet_id, source_id, offer_id, number_id, country, service, operator, phone,
+    state, amount_micros, base_price, reference, resent_from, number_used, expires_at, due_at)
+values (%(public_id)s, %(wallet_id)s, %(source_id)s, %(offer_id)s, %(number_id)s, %(country)s, %(service)s,
+    %(operator)s, %(phone)s, %(state)s, %(amount_micros)s, %(base_price)s, %(reference)s, %(resent_from)s,
+    %(number_used)s,
+    now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(due_s)s))
+returning {COLUMNS}
+"""
+
+
+async def by_public_id(tx: Tx, wallet_id: int, public_id: int) -> Activation:
+    """The wallet's own activation. Refuses: NotFound, also for somebody else's."""
+    return await _one(tx, _BY_PUBLIC_ID, [public_id, wallet_id])
+
+
+_BY_PUBLIC_ID: LiteralString = f"select {COLUMNS} from activation where public_id = %s and wallet_id = %s"
+
+
+async def by_id(tx: Tx, wallet_id: int, row_id: int) -> Activation:
+    """The wallet's own activation by its row id. Refuses: NotFound."""
+    return await _one(tx, _BY_ID, [row_id, wallet_id])
+
+
+_BY_ID: LiteralString = f"select {COLUMNS} from activation where id = %s and wallet_id = %s"
+
+
+async def lock(tx: Tx, row_id: int) -> Activation:
+    """An activation by its row id, locked to the end of the transaction, whoever owns it."""
+    return await _one(tx, _LOCK, [row_id])
+
+
+_LOCK: LiteralString = f"select {COLUMNS} from activation where id = %s for update"
+
+
+async def lease_left_s(tx: Tx, activation: Activation) -> float:
+    """Seconds to the end of the lease by the database's clock, the only one that everybody shares."""
+    row = await (
+        await tx.execute("select extract(epoch from %s - now())::float8", [activation.expires_at])
+    ).fetchone()
+    assert row is not None
+    return float(row[0])
+
+
+async def _one(tx: Tx, statement: LiteralString, values: list[int]) -> Activation:
+    cursor = tx.cursor(row_factory=args_row(Activation))
+    found = await (await cursor.execute(statement, values)).fetchone()
+    if found is None:
+        raise NotFound("No such activation")
+    return found
+
+
+async def move(
+    tx: Tx, activation: Activation, to: State, *, phone: str | None = None, code: str | None = None
+) -> Activation | None:
+    """Change the state, if it is still what `activation` says; None when somebody else was first.
+
+    The row is locked from here to the end of the transaction, and every process hears of the change at commit.
+    """
+    assert to in TRANSITIONS[activation.state], f"{activation.state} cannot become {to}"
+    cursor = tx.cursor(row_factory=args_row(Activation))
+    values = {"id": activation.id, "was": activation.state, "to": to, "phone": phone, "code": code,
+              "open": bool(TRANSITIONS[to])}  # fmt: skip
+    moved = await (await cursor.execute(_MOVE, values)).fetchone()
+    if moved is not None:
+        await announce(tx, "activation", moved.public_id)
+    return moved
+
+
+_MOVE: LiteralString = f"""
+update activation set state = %(to)s, phone = coalesce(%(phone)s, phone), code = coalesce(%(code)s, code),
+    due_at = case when %(open)s then expires_at end,
+    closed_at = case when %(open)s then null else now() end
+where id = %(id)s and state = %(was)s
+returning {COLUMNS}
+"""
+
+
+async def newest_code(tx: Tx, activation: Activation, code: str) -> None:
+    """A further message of an activation that has its code brought a newer one."""
+    await tx.execute(
+        "update activation set code = %s where id = %s and state = 'received'", [code, activation.id]
+    )
+
+
+async def leases_of(tx: Tx, source_id: int, phone: str) -> list[Activation]:
+    """The open leases of one number, oldest first, locked: a cancel waits for this message or comes before it."""
+    cursor = tx.cursor(row_factory=args_row(Activation))
+    await cursor.execute(_LEASES_OF, [source_id, phone])
+    return await cursor.fetchall()
+
+
+_LEASES_OF: LiteralString = f"""
+select {COLUMNS} from activation
+where source_id = %s and phone = %s and state in ('waiting', 'received')
+order by id for update
+"""
+
+
+async def due(tx: Tx, limit: int) -> Sequence[Activation]:
+    """Activations whose time has come. Not locked: whoever moves one first, wins."""
+    cursor = tx.cursor(row_factory=args_row(Activation))
+    await cursor.execute(_DUE, [limit])
+    return await cursor.fetchall()
+
+
+_DUE: LiteralString = (
+    f"select {COLUMNS} from activation where due_at is not null and due_at <= now() order by due_at limit %s"
+)
+
+
+async def hold_posting(tx: Tx, row_id: int) -> int:
+    """The posting that held the price of an activation; 0 when it cost nothing."""
+    row = await (
+        await tx.execute("select id from posting where activation_id = %s and kind = 'hold'", [row_id])
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def messages_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[Message]]:
+    """The messages of these activations, oldest first."""
+    found: dict[int, list[Message]] = {row_id: [] for row_id in ids}
+    for row in await (await tx.execute(_MESSAGES_OF, [list(ids)])).fetchall():
+        found[row[0]].append(Message(*row[1:]))
+    return found
+
+
+_MESSAGES_OF: LiteralString = """
+select activation_id, id, sender, text, code, late, received_at from message
+where activation_id = any(%s) order by id
+"""

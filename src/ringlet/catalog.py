@@ -1,0 +1,114 @@
+"""The catalogue: the canonical countries and services, and what is on offer now.
+
+Offers live in the database; every process keeps a copy in memory (`Shop`), brought up to date by what has
+changed, because prices are read a thousand times for each number that is sold.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import LiteralString
+
+import msgspec
+from psycopg.rows import args_row
+
+from ringlet.db import Tx
+
+RENTAL = "full"  # a whole number for rent: in the code table, not a service to buy
+
+
+class Country(msgspec.Struct, frozen=True):
+    """A canonical country: its number, English name, ISO 3166 code and calling code."""
+
+    id: int
+    name: str
+    iso: str
+    prefix: str
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A canonical service: its short code, name and rank of popularity (1 is the first)."""
+
+    code: str
+    name: str
+    rank: int
+
+
+@cache
+def countries() -> Mapping[int, Country]:
+    """Every canonical country by its number."""
+    rows = csv.DictReader(io.StringIO(_read("countries.csv")))
+    return {int(r["id"]): Country(int(r["id"]), r["name"], r["iso2"], r["prefix"]) for r in rows}
+
+
+@cache
+def services() -> Mapping[str, Service]:
+    """Every canonical service that can be bought, by its code."""
+    rows = csv.DictReader(io.StringIO(_read("services.csv")))
+    return {r["code"]: Service(r["code"], r["name"], int(r["rank"])) for r in rows if r["code"] != RENTAL}
+
+
+def _read(name: str) -> str:
+    return files("ringlet.data").joinpath(name).read_text(encoding="utf-8")
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """One cell of one source's price list; `available` is None when the source does not say."""
+
+    id: int
+    source_id: int
+    country: int
+    service: str
+    operator: str
+    base_price: Decimal
+    available: int | None
+    opened_at: datetime | None
+    changed_at: datetime
+
+
+Cell = dict[int, Offer]  # the offers for one service in one country, by their id
+
+
+class Shop:
+    """The offers as this process knows them. Only `refresh` changes it, on the event loop."""
+
+    def __init__(self) -> None:
+        self.countries: dict[int, dict[str, Cell]] = {}
+        #: rises with every change in that country, so that what was made from it can be kept
+        self.versions: dict[int, int] = {}
+        self._changed_at: datetime | None = None
+
+    def cell(self, country: int, service: str) -> Iterable[Offer]:
+        """All offers for one service in one country."""
+        return self.countries.get(country, {}).get(service, {}).values()
+
+    async def refresh(self, tx: Tx) -> bool:
+        """Take over what has changed; True when anything had.
+
+        Looks a minute further back than the newest change it has seen: a transaction that began earlier may
+        have committed later.
+        """
+        cursor = tx.cursor(row_factory=args_row(Offer))
+        await cursor.execute(_CHANGED, [self._changed_at])
+        taken = [self._take(offer) for offer in await cursor.fetchall()]
+        return any(taken)
+
+    def _take(self, offer: Offer) -> bool:
+        if self._changed_at is None or offer.changed_at > self._changed_at:
+            self._changed_at = offer.changed_at
+        cell = self.countries.setdefault(offer.country, {}).setdefault(offer.service, {})
+        if cell.get(offer.id) == offer:
+            return False
+        cell[offer.id] = offer
+        self.versions[offer.country] = self.versions.get(offer.country, 0) + 1
+        return True
+
+
+_CHANGED: LiteralString = """
+select id, source_id, country, service, operator, base_price, available, opened_at, changed_at from offer
+where changed_at > coalesce(%s::timestamptz - interval '1 minute', '-infinity')
+"""

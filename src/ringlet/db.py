@@ -1,0 +1,82 @@
+"""The database: a pool of connections, transactions, and one place where its failures become a refusal."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psycopg
+import psycopg_pool
+from psycopg.rows import TupleRow
+
+from ringlet.errors import ServiceUnavailable
+
+Tx = psycopg.AsyncConnection[TupleRow]
+
+#: What a server that is down, restarting, full or overloaded looks like from here. A statement that met one of
+#: these may or may not have happened; the idempotency key and the activation's state tell.
+OUT_OF_REACH = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    psycopg_pool.PoolTimeout,
+    psycopg_pool.PoolClosed,
+    psycopg_pool.TooManyRequests,
+)
+
+#: Everything that is not a report asks by index. A plan made while a table was still empty must not be kept as
+#: a full scan when it has grown, and planning anew for each buy would cost more than the buy.
+_BY_INDEX = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_bitmapscan = off;"
+_LIMITS = (
+    "set statement_timeout = '15s'; set idle_in_transaction_session_timeout = '15s'; set timezone = 'UTC';"
+)
+
+WAIT_FOR_CONNECTION_S = 3.0
+WAITING_MAX = 2_000
+
+
+class Database:
+    """One process's connections. `connection()` for single statements, `transaction()` for several."""
+
+    def __init__(self, conninfo: str, *, size: int = 8) -> None:
+        self.conninfo = conninfo
+        self.pool = psycopg_pool.AsyncConnectionPool[Tx](
+            conninfo,
+            min_size=min(2, size),
+            max_size=size,
+            timeout=WAIT_FOR_CONNECTION_S,
+            max_waiting=WAITING_MAX,
+            reconnect_timeout=10,
+            open=False,
+            configure=_configure,
+            kwargs={"autocommit": True, "connect_timeout": 5, "prepare_threshold": 2},
+        )
+
+    async def open(self) -> None:
+        """Start the pool; returns at once, connections follow."""
+        await self.pool.open()
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self.pool.close(timeout=5)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Tx]:
+        """A connection on which each statement is its own transaction. Refuses: ServiceUnavailable."""
+        try:
+            async with self.pool.connection() as connection:
+                yield connection
+        except OUT_OF_REACH as error:
+            raise ServiceUnavailable from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """All or nothing; nothing that waits for the outside may run inside. Refuses: ServiceUnavailable."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def drop_stale(self) -> None:
+        """Replace the connections that a restart of the server has cut."""
+        await self.pool.check()
+
+
+async def _configure(connection: Tx) -> None:
+    await connection.execute(_LIMITS + _BY_INDEX)

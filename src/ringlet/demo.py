@@ -1,0 +1,100 @@
+"""The demo: an account with 1,000.00 and 10,000 own numbers, so that a first purchase takes a minute."""
+
+import json
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ringlet import accounts, customers, pricing, stocktaking
+from ringlet.desk import Desk
+from ringlet.errors import NotFound
+from ringlet.feed import announce
+from ringlet.stocktaking import NumberRow
+
+EMAIL = "demo@ringlet.example"
+ADMIN_EMAIL = "admin@ringlet.example"
+OWNER = "demo"
+BALANCE_MICROS = 1_000_000_000
+NUMBERS = 10_000
+COUNTRY = 6
+#: service → (base price, sell price), as in the public reference
+PRICES = {
+    "ig": (Decimal("0.0334"), Decimal("0.1114892")),
+    "wa": (Decimal("0.0389"), Decimal("0.1298737")),
+    "tg": (Decimal("0.0223"), Decimal("0.0744551")),
+    "go": (Decimal("0.0278"), Decimal("0.0928206")),
+}
+OPERATORS = ("telkomsel", "indosat", "three", "axis", "smartfren")
+
+
+async def prepare(desk: Desk, path: Path, base_url: str) -> dict[str, Any]:
+    """Make what the demo lacks and write its keys to `path` (0600, replaced in one step); returns them.
+
+    Safe to repeat after a crash: what is there stays, and lost keys are made anew.
+    """
+    keys = _read(path)
+    if not {"api_key", "test_key", "agent_key"} <= keys.keys():
+        keys |= await _account(desk)
+        keys["agent_key"] = await stocktaking.issue_agent_key(desk, OWNER)
+    await _stock(desk)
+    keys |= {
+        "base_url": base_url,
+        "handler_url": f"{base_url}/stubs/handler_api.php",
+        "agent_url": f"{base_url}/agent/api/sms",
+        "client_email": EMAIL,
+        "client_password": None,  # people sign in from the version that brings the pages
+        "admin_email": ADMIN_EMAIL,
+        "admin_password": None,
+    }
+    _write(path, keys)
+    return keys
+
+
+async def _account(desk: Desk) -> dict[str, Any]:
+    try:
+        async with desk.db.connection() as tx:
+            await customers.by_email(tx, EMAIL)
+    except NotFound:
+        made = await accounts.open_account(desk, EMAIL, BALANCE_MICROS, actor="demo")
+        return {"api_key": made.api_key, "test_key": made.test_key}
+    return {
+        "api_key": await accounts.issue_key(desk, EMAIL, "live"),
+        "test_key": await accounts.issue_key(desk, EMAIL, "test"),
+    }
+
+
+async def _stock(desk: Desk) -> None:
+    async with desk.db.transaction() as tx:
+        for service, (_, sell_price) in PRICES.items():
+            await pricing.set_rule(
+                tx, customer_id=None, country=COUNTRY, service=service, kind="price", value=sell_price
+            )
+        await announce(tx, "catalogue")
+        row = await (await tx.execute("select count(*) from number where country = %s", [COUNTRY])).fetchone()
+    if row is not None and row[0] < NUMBERS:
+        base_prices = {service: base for service, (base, _) in PRICES.items()}
+        async for _ in stocktaking.load(desk, OWNER, _numbers(), base_prices):
+            pass
+
+
+def _numbers() -> Iterator[NumberRow]:
+    for index in range(NUMBERS):
+        operator = OPERATORS[index % len(OPERATORS)]
+        yield NumberRow(f"62895{4_000_000 + index * 37:08}", COUNTRY, operator, tuple(PRICES))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        keys = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return keys if isinstance(keys, dict) else {}
+
+
+def _write(path: Path, keys: dict[str, Any]) -> None:
+    made = path.with_name(f"{path.name}.{os.getpid()}")
+    made.touch(mode=0o600)
+    made.write_text(json.dumps(keys, indent=2) + "\n", encoding="utf-8")
+    made.replace(path)

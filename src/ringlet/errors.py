@@ -1,0 +1,169 @@
+"""Everything that Ringlet refuses, one class per public code.
+
+    Refusal
+    ├── Unauthorized           401 unauthorized
+    ├── Forbidden              403 forbidden
+    ├── InsufficientBalance    402 insufficient_balance
+    ├── NotFound               404 not_found
+    ├── MethodNotAllowed       405 method_not_allowed
+    ├── NoNumbers              409 no_numbers
+    ├── MaxPriceExceeded       409 max_price_exceeded      + min_price
+    ├── CancelRejected         409 cancel_rejected         (+ retry_after)
+    ├── ResendRejected         409 resend_rejected
+    ├── IdempotencyInProgress  409 idempotency_in_progress + Retry-After
+    ├── IdempotencyMismatch    422 idempotency_mismatch
+    ├── ValidationFailed       422 validation_failed       + errors
+    ├── RateLimited            429 rate_limited            + Retry-After
+    ├── InternalError          500 internal_error
+    └── ServiceUnavailable     503 service_unavailable     + Retry-After
+
+A refusal is an answer, not an accident: its text is for the customer and holds nothing of ours.
+One renderer (`web/refusals.py`) turns it into `{"success": false, "code", "message", …}`.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+
+class RingletError(Exception):
+    """Base of all errors that we raise on purpose."""
+
+
+class StartupError(RingletError):
+    """Ringlet cannot start like this; the text says what to change."""
+
+
+class Refusal(RingletError):
+    """An answer that says no. `message` is public; `extra` is added to the body."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    message: str
+
+    def __init__(self, message: str | None = None, **extra: Any) -> None:
+        if message is not None:
+            self.message = message
+        super().__init__(self.message)
+        self.extra: Mapping[str, Any] = extra
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """Seconds for the `Retry-After` header, when waiting helps."""
+        return None
+
+
+class Unauthorized(Refusal):
+    code = "unauthorized"
+    status = 401
+    message = "A valid API key is needed: send the header 'Authorization: Bearer <token>'"
+
+
+class Forbidden(Refusal):
+    code = "forbidden"
+    status = 403
+    message = "This API key may not do that"
+
+
+class InsufficientBalance(Refusal):
+    code = "insufficient_balance"
+    status = 402
+    message = "Not enough balance to place the order"
+
+
+class NotFound(Refusal):
+    code = "not_found"
+    status = 404
+    message = "Nothing here by that name"
+
+
+class MethodNotAllowed(Refusal):
+    code = "method_not_allowed"
+    status = 405
+    message = "This address does not take that method"
+
+
+class NoNumbers(Refusal):
+    code = "no_numbers"
+    status = 409
+    message = "No numbers available for this service in the selected country"
+
+
+class MaxPriceExceeded(Refusal):
+    code = "max_price_exceeded"
+    status = 409
+    message = "Numbers are available, but none at or below max_price"
+
+    def __init__(self, min_price: Decimal) -> None:
+        super().__init__(min_price=min_price)
+
+
+class CancelRejected(Refusal):
+    code = "cancel_rejected"
+    status = 409
+    message = "Cancellation rejected — activation already completed or not refundable"
+
+
+class ResendRejected(Refusal):
+    code = "resend_rejected"
+    status = 409
+    message = "Resend rejected — the number is no longer held for this activation"
+
+
+class IdempotencyInProgress(Refusal):
+    code = "idempotency_in_progress"
+    status = 409
+    message = "The first request with this Idempotency-Key is still running"
+
+    @property
+    def retry_after_s(self) -> int:
+        """The first request is soon done."""
+        return 1
+
+
+class IdempotencyMismatch(Refusal):
+    code = "idempotency_mismatch"
+    status = 422
+    message = "This Idempotency-Key was used for another request"
+
+
+class ValidationFailed(Refusal):
+    code = "validation_failed"
+    status = 422
+    message = "The request is not valid"
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        """`field` names what is wrong, as the customer spelled it; the message says how."""
+        text = message or self.message
+        super().__init__(
+            f"{field}: {text}" if field else text,
+            errors=[{"field": field or "body", "message": text}],
+        )
+
+
+class RateLimited(Refusal):
+    code = "rate_limited"
+    status = 429
+    message = "Too many requests with this API key"
+
+    @property
+    def retry_after_s(self) -> int:
+        """A second refills the whole allowance."""
+        return 1
+
+
+class InternalError(Refusal):
+    code = "internal_error"
+    status = 500
+    message = "Something went wrong here; the request_id names it in our log"
+
+
+class ServiceUnavailable(Refusal):
+    code = "service_unavailable"
+    status = 503
+    message = "The service is out of reach for a moment; try again"
+
+    @property
+    def retry_after_s(self) -> int:
+        """What is out of reach is usually back within seconds."""
+        return 1

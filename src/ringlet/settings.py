@@ -1,0 +1,170 @@
+"""Every setting, read once from the environment; a value that makes no sense stops the start.
+
+`RINGLET_X_FILE` may name a file that holds the value of `RINGLET_X`, for secrets that are mounted as files.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ringlet.errors import StartupError
+
+SECRET_BYTES = 32
+OTHERS = ("RINGLET_TEST_",)  # variables of our own test rig, not settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Frozen settings. The comment above each says what it is, with its unit and default."""
+
+    #: RINGLET_HOME: the data folder.
+    home: Path
+    #: DATABASE_URL: an outside PostgreSQL; without it the embedded one under `home` is used.
+    database_url: str | None = None
+    #: RINGLET_SECRET: hex, at least 32 bytes; keys are hashed with it. Default: made once, in `home`/secret.key.
+    secret: bytes = field(repr=False)
+    #: RINGLET_RATE_LIMIT: requests a second per API key and web process; 0 = no limit. Default 100.
+    rate_limit: int = 100
+    #: RINGLET_LEASE_MINUTES: how long a number waits for its code. Default 20.
+    lease_minutes: int = 20
+    #: RINGLET_LEASE_MINUTES_BY_SERVICE: exceptions, such as "ya=40,ig=60".
+    lease_minutes_by_service: Mapping[str, int] = field(default_factory=dict)
+    #: RINGLET_REST_DAYS: how long a number that brought a code is not sold again for that service. Default 30.
+    rest_days: int = 30
+    #: RINGLET_DB_POOL: database connections per process. Default 8.
+    db_pool: int = 8
+    #: RINGLET_TRUSTED_PROXIES: addresses whose X-Forwarded-For is believed. Default none.
+    trusted_proxies: str = ""
+    #: RINGLET_METRICS_KEY: the bearer key of /metrics. Default: derived from the secret; `ringlet doctor` shows it.
+    metrics_key: str | None = field(default=None, repr=False)
+    #: RINGLET_LOG_LEVEL: debug, info, warning or error. Default info.
+    log_level: str = "info"
+    #: RINGLET_CURRENCY: the currency of new wallets. Default USD.
+    currency: str = "USD"
+
+    def lease_s(self, service: str) -> int:
+        """Seconds that an activation of this service waits for its code."""
+        return 60 * self.lease_minutes_by_service.get(service, self.lease_minutes)
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process; makes `home` (0700) and its secret when they are missing.
+
+    Raises StartupError for an unknown RINGLET_ variable and for a value that makes no sense.
+    """
+    values = _ringlet_values(environ)
+    home = Path(values.pop("HOME", "") or default_home()).expanduser().absolute()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secret_text = values.pop("SECRET", "")
+    known = {
+        "rate_limit": _whole(values, "RATE_LIMIT", 100, 0, 1_000_000),
+        "lease_minutes": _whole(values, "LEASE_MINUTES", 20, 1, 1440),
+        "rest_days": _whole(values, "REST_DAYS", 30, 0, 3650),
+        "db_pool": _whole(values, "DB_POOL", 8, 1, 100),
+    }
+    settings = Settings(
+        home=home,
+        database_url=_database_url(environ.get("DATABASE_URL", "")),
+        secret=_secret(secret_text, home),
+        lease_minutes_by_service=_minutes_by_service(values.pop("LEASE_MINUTES_BY_SERVICE", "")),
+        trusted_proxies=values.pop("TRUSTED_PROXIES", ""),
+        metrics_key=values.pop("METRICS_KEY", "") or None,
+        log_level=_one_of(
+            "LOG_LEVEL", values.pop("LOG_LEVEL", "info"), ("debug", "info", "warning", "error")
+        ),
+        currency=_currency(values.pop("CURRENCY", "USD")),
+        **known,
+    )
+    if values:
+        raise StartupError(f"unknown setting: {', '.join(sorted('RINGLET_' + name for name in values))}")
+    return settings
+
+
+def default_home() -> Path:
+    """Where the data lives unless RINGLET_HOME says otherwise."""
+    return Path("/var/lib/ringlet") if os.geteuid() == 0 else Path("~/.local/share/ringlet")
+
+
+def _ringlet_values(environ: Mapping[str, str]) -> dict[str, str]:
+    values = {}
+    for name, value in environ.items():
+        if not name.startswith("RINGLET_") or name.startswith(OTHERS):
+            continue
+        key = name.removeprefix("RINGLET_")
+        if key.endswith("_FILE"):
+            try:
+                values[key.removesuffix("_FILE")] = Path(value).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise StartupError(f"{name}: cannot read {value}: {error}") from error
+        else:
+            values[key] = value
+    return values
+
+
+def _whole(values: dict[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = values.pop(name, "") or str(default)
+    return _whole_number("RINGLET_" + name, text, low, high)
+
+
+def _whole_number(name: str, text: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        raise StartupError(f"{name} must be a whole number from {low} to {high}, not {text!r}")
+    return int(text)
+
+
+def _minutes_by_service(text: str) -> dict[str, int]:
+    pairs = [part.partition("=") for part in text.replace(" ", "").split(",") if part]
+    return {
+        service: _whole_number("RINGLET_LEASE_MINUTES_BY_SERVICE", minutes, 1, 1440)
+        for service, _, minutes in pairs
+    }
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise StartupError(f"RINGLET_{name} must be one of {', '.join(allowed)}, not {value!r}")
+    return value
+
+
+def _currency(text: str) -> str:
+    if not (len(text) == 3 and text.isascii() and text.isupper() and text.isalpha()):  # noqa: PLR2004 - ISO 4217
+        raise StartupError(f"RINGLET_CURRENCY must be three capital letters such as USD, not {text!r}")
+    return text
+
+
+def _database_url(text: str) -> str | None:
+    if not text:
+        return None
+    if urlsplit(text).scheme not in {"postgres", "postgresql"}:
+        raise StartupError("DATABASE_URL must be an address such as postgresql://user:password@host/name")
+    return text
+
+
+def _secret(text: str, home: Path) -> bytes:
+    if not text:
+        text = _secret_file(home / "secret.key")
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        secret = b""
+    if len(secret) < SECRET_BYTES:
+        raise StartupError(f"the secret must be at least {SECRET_BYTES} bytes in hexadecimal digits")
+    return secret
+
+
+def _secret_file(path: Path) -> str:
+    """The installation's secret, made by whichever process comes first and never seen half written."""
+    if not path.exists():
+        made = path.with_name(f"{path.name}.{os.getpid()}")
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_hex(SECRET_BYTES), encoding="ascii")
+        try:
+            os.link(made, path)  # fails when another process was first; then theirs counts
+        except FileExistsError:
+            pass
+        finally:
+            made.unlink()
+    return path.read_text(encoding="ascii").strip()

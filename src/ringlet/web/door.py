@@ -1,0 +1,118 @@
+"""The door: every request passes it, once in and once out.
+
+In: a request id; for the API the key and its rate. Out: the headers that every answer carries, a log line, a
+count. It is plain ASGI around the application because it stands in the way of every request.
+"""
+
+import secrets
+from time import perf_counter
+from typing import Any, cast
+
+import structlog
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+
+from ringlet import metrics
+from ringlet.errors import Refusal
+from ringlet.web import refusals
+from ringlet.web.api import Office
+
+log = structlog.get_logger("ringlet.web")
+
+API = "/api/v1/"
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Door:
+    """Wraps the application; `office` is set by its start."""
+
+    def __init__(self, app: ASGIApp, office: Office) -> None:
+        self._app = app
+        self._office = office
+        self._limit = str(office.limits.per_s).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s = perf_counter()
+        request_id = secrets.token_hex(8)
+        added: Headers = [
+            (b"x-request-id", request_id.encode()),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status = 500
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        path: str = scope["path"]
+        try:
+            if path.startswith(API):
+                await self._let_in(scope, state, added)
+            await self._app(scope, receive, send_on)
+        except Refusal as refusal:
+            await _refuse(refusal, request_id, send_on)
+        finally:
+            if path not in QUIET:
+                self._note(scope, state, status, perf_counter() - began_s)
+
+    async def _let_in(self, scope: Scope, state: dict[str, Any], added: Headers) -> None:
+        """Refuses: Unauthorized, Forbidden, RateLimited, ServiceUnavailable."""
+        authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        client = scope.get("client")
+        caller = await self._office.keys.caller(
+            authorization.decode("latin-1"), client[0] if client else None
+        )
+        state["caller"] = caller
+        if self._office.limits.per_s:
+            added += [(b"ratelimit-limit", self._limit), (b"ratelimit-reset", b"1")]
+            try:
+                left = self._office.limits.take(caller.key.id)
+            except Refusal:
+                added.append((b"ratelimit-remaining", b"0"))
+                raise
+            added.append((b"ratelimit-remaining", str(left).encode()))
+
+    def _note(self, scope: Scope, state: dict[str, Any], status: int, took_s: float) -> None:
+        route = _route(scope)
+        metrics.request_series(route, scope["method"], status).inc()
+        metrics.seconds_series(route).observe(took_s)
+        caller = state.get("caller")
+        log.info(
+            "request",
+            request_id=state["request_id"],
+            method=scope["method"],
+            route=route,
+            status=status,
+            ms=round(took_s * 1000, 2),
+            customer=caller.wallet.customer_id if caller else None,
+            key=caller.key.id if caller else None,
+            activation=(scope.get("path_params") or {}).get("activation_id"),
+        )
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of the address, never the address itself: what a client sends is no label and no log line."""
+    return cast("str", scope.get("path_template") or "unknown")
+
+
+async def _refuse(refusal: Refusal, request_id: str, send: Send) -> None:
+    body = refusals.body(refusal, request_id)
+    headers: Headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    headers += [(name.lower().encode(), value.encode()) for name, value in refusals.headers(refusal).items()]
+    start: HTTPResponseStartEvent = {
+        "type": "http.response.start", "status": refusal.status, "headers": headers,
+    }  # fmt: skip
+    await send(start)
+    await send({"type": "http.response.body", "body": body, "more_body": False})

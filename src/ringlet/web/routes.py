@@ -1,0 +1,101 @@
+"""The web application of one process: routes, the door before them, and what runs beside the requests."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp
+
+from ringlet.desk import Desk
+from ringlet.errors import Refusal
+from ringlet.web import agent, api, health, openapi, refusals
+from ringlet.web.api import Office
+from ringlet.web.auth import KeyRing
+from ringlet.web.door import Door
+from ringlet.web.limits import Limits
+from ringlet.web.prices import CodeLists, PriceTables
+from ringlet.web.statuses import Statuses
+
+BODY_MAX = 64 * 1024
+PRICES_PAUSE_S = 1.0
+PRICES_AT_LEAST_S = 15.0
+KEYS_USED_S = 60.0
+
+log = structlog.get_logger("ringlet.web")
+
+
+def make(desk: Desk) -> ASGIApp:
+    """The ASGI application. `desk` is open; prices are loaded before the first request is taken."""
+    office = Office(
+        desk=desk,
+        keys=KeyRing(desk),
+        limits=Limits(desk.settings.rate_limit),
+        statuses=Statuses(desk),
+        tables=PriceTables(desk),
+        codes=CodeLists(desk),
+    )
+    app = Litestar(
+        route_handlers=[api.router, agent.push_sms, _health(), openapi.get_openapi],
+        exception_handlers={
+            Refusal: refusals.render, HTTPException: refusals.render, Exception: refusals.render,
+        },
+        request_max_body_size=BODY_MAX,
+        state=State({"office": office}),
+        openapi_config=openapi.CONFIG,
+        lifespan=[_beside(office)],
+        logging_config=None,
+        debug=False,
+    )  # fmt: skip
+    return Door(app, office)
+
+
+def _health() -> Router:
+    return Router("/", route_handlers=[health.healthz, health.readyz, health.get_metrics])
+
+
+def _beside(office: Office) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
+    """Keeps prices fresh and notes which keys are used, for as long as the application runs."""
+
+    @contextlib.asynccontextmanager
+    async def run(_: Litestar) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(_keep_prices(office.desk), name="prices"),
+            asyncio.create_task(_every(KEYS_USED_S, office.keys.note_use), name="keys used"),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    return run
+
+
+async def _keep_prices(desk: Desk) -> None:
+    changed = asyncio.Event()
+    desk.feed.subscribe(lambda topic, _: changed.set() if topic == "catalogue" else None, changed.set)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), PRICES_AT_LEAST_S)
+        changed.clear()
+        await _try(desk.refresh_prices)
+        await asyncio.sleep(PRICES_PAUSE_S)
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await _try(work)
+
+
+async def _try(work: Callable[[], Awaitable[None]]) -> None:
+    """What runs beside the requests outlives a database that is away."""
+    try:
+        await work()
+    except Refusal as refusal:
+        log.warning("beside", work=getattr(work, "__name__", ""), refused=refusal.code)
