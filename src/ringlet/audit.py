@@ -87,9 +87,9 @@ CHECKS: tuple[Check, ...] = (
         from activation a left join settled s on s.activation_id = a.id
         where (coalesce(s.holds, 0), coalesce(s.captures, 0), coalesce(s.releases, 0)) <> case
             when a.amount_micros = 0 then (0::bigint, 0::bigint, 0::bigint)
-            when a.state in {OPEN} then (1, 0, 0)
-            when a.state in {EARNED} then (1, 1, 0)
-            else (1, 0, 1) end
+            when a.state in {OPEN} then (1::bigint, 0::bigint, 0::bigint)
+            when a.state in {EARNED} then (1::bigint, 1::bigint, 0::bigint)
+            else (1::bigint, 0::bigint, 1::bigint) end
         union all
         select format('posting for activation %s, which is not there', s.activation_id)
         from settled s left join activation a on a.id = s.activation_id where a.id is null

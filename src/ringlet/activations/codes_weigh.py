@@ -15,7 +15,7 @@ _LENGTH = {3: -22, 4: 22, 5: 24, 6: 32, 7: 20, 8: 22, 9: 4, 10: 0}
 _REACH_BEFORE = 60
 _REACH_AFTER = 52
 _RIGHT_AFTER = 54  # what three digits need
-_BESIDE = 34  # what letters with digits need
+_BESIDE, _BESIDE_FIRST = 34, 22  # what letters with digits need, and where they begin the message
 _NEVER = -100
 _LABEL_REACH = 18  # characters between "order" and its number
 _NUMBER_SIGN = 4  # letters in "no." or "nr"
@@ -25,7 +25,9 @@ _PER_CHARACTER = 0.8
 _SENTENCE_END = re.compile(
     r"[!?\u061f](?=\s)|(?<!\bno)(?<!\bnr)(?<!\bref)(?<!\btel)(?<!\bacc)\.(?=\s)|\u3002|\n", re.IGNORECASE
 )
-_TOLD_AFTER = re.compile(r" (?:is|es|est|ist|to|je|adalah|ialah|ni|\u00e9|e|-) ", re.IGNORECASE)
+_TOLD_AFTER = re.compile(
+    r" (?:is|es|est|ist|to|je|adalah|ialah|ni|\u00e9|e|-) (?![^\w\n]{0,3}[0-9])", re.IGNORECASE
+)
 _JOINS = re.compile(
     r"[^\w\n]{0,6}(?:\b(?:is|es|est|ist|e|é|eh|este|jest|je|to|er|är|ar|on|adalah|ialah|ay|la|là|are|ni|to)\b|est:)?[^\w\n]{0,6}",
     re.IGNORECASE,
@@ -42,10 +44,10 @@ def worth_searching(message: str, words: dict[str, Hits]) -> bool:
     """Whether the message may hold a code at all: it names one, or it is no plain notice."""
     if words["code"].starts:
         return True
-    if words["notice"].starts:
-        return False
     if words["context"].starts:
         return True
+    if words["notice"].starts:
+        return False
     # "parcel", "account", "call us" and nothing of logging in: a notice in a language whose words for one we lack.
     return len(message) <= (_TINY if words["other"].starts else _MIDDLING)
 
@@ -98,12 +100,16 @@ def _words_points(
     support = max(before, after)
     if not candidate.numeric:
         # Letters with digits need a word for a code right beside them.
+        beside = _BESIDE if message[: candidate.start].strip() else _BESIDE_FIRST
         advertised = words["notice"].starts and not words["context"].starts
-        support = support if support >= _BESIDE and not advertised else _NEVER
+        support = support if support >= beside and not advertised else _NEVER
     if len(candidate.code) == SHORTEST and before < _RIGHT_AFTER:
         support = _NEVER
     if not words["code"].starts and not words["context"].starts:
         support = _without_words(candidate, message)
+    elif not words["code"].starts and words["notice"].starts:
+        # "Confirm your appointment": such messages are searched, but only six digits will do.
+        support = -8
     return support - _named_otherwise(candidate, message, words)
 
 
@@ -122,9 +128,7 @@ def _before(candidate: Candidate, message: str, code_words: Hits, ends: list[int
     if word_end is None:
         return 0
     gap = message[word_end : candidate.start]
-    points = (
-        _REACH_BEFORE - _PER_CHARACTER * len(gap) - 15 * _count(_SENTENCE_END, gap) - 8 * gap[:80].count(",")
-    )
+    points = _REACH_BEFORE - _distance(message, word_end, candidate.start)
     if _JOINS.fullmatch(gap):
         points += 12
     between = bisect_left(ends, candidate.start) - bisect_right(ends, word_end)
@@ -136,16 +140,16 @@ def _after(candidate: Candidate, message: str, code_words: Hits, starts: list[in
     word_start = code_words.first_starting_from(candidate.end)
     if word_start is None:
         return 0
-    gap = message[candidate.end : word_start]
-    points = (
-        _REACH_AFTER - _PER_CHARACTER * len(gap) - 15 * _count(_SENTENCE_END, gap) - 8 * gap[:80].count(",")
-    )
+    points = _REACH_AFTER - _distance(message, candidate.end, word_start)
     between = bisect_left(starts, word_start) - bisect_right(starts, candidate.start)
     return max(0, points - (20 if between > 0 else 0))
 
 
-def _count(pattern: re.Pattern[str], gap: str) -> int:
-    return len(pattern.findall(gap[:80]))
+def _distance(message: str, start: int, end: int) -> float:
+    """Points lost over a stretch: its characters, its commas, the ends of sentences in it."""
+    near = min(end, start + 80)
+    sentences = len(_SENTENCE_END.findall(message, start, near))
+    return _PER_CHARACTER * (end - start) + 15 * sentences + 8 * message.count(",", start, near)
 
 
 def _named_otherwise(candidate: Candidate, message: str, words: dict[str, Hits]) -> float:
@@ -159,7 +163,11 @@ def _named_otherwise(candidate: Candidate, message: str, words: dict[str, Hits])
         return 0
     gap = message[label_end : candidate.start]
     # A word names one number only: in "card ending 4410 is 663805" the second is not the card's.
-    if len(gap) > _LABEL_REACH or _SENTENCE_END.search(gap) or _NUMBER.search(gap):
+    if (
+        len(gap) > _LABEL_REACH
+        or _SENTENCE_END.search(message, label_end, candidate.start)
+        or _NUMBER.search(gap)
+    ):
         return 0
     against = 60 if len(_LETTERS.findall(gap)) <= _NUMBER_SIGN else 30
     return against * _belief(candidate, message, gap, code_end)
@@ -169,11 +177,9 @@ def _belief(candidate: Candidate, message: str, gap: str, code_end: int | None) 
     """How far to believe that the word before `gap` names the candidate, from 0 to 1."""
     if len(message) <= _TINY:
         return 0.25
+    # As in: Samsung account: 148820 is your code.
     if _TOLD_AFTER.match(message, candidate.end):
-        # "Samsung account: 148820 is your code"
         return 0.3
-    if code_end is not None and not _SENTENCE_END.search(message[code_end : candidate.start]):
-        # "code to open your account: 1234"; order numbers of six digits are rare, card tails have four.
-        if gap.strip() == ":" or len(candidate.code) == _USUAL:
-            return 0.5
-    return 1
+    # As in: code to open your account: 1234. Order numbers of six digits are rare, card tails have four.
+    told_before = code_end is not None and not _SENTENCE_END.search(message, code_end, candidate.start)
+    return 0.5 if told_before and (gap.strip() == ":" or len(candidate.code) == _USUAL) else 1
