@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringlet import catalog
+from ringlet import canon
 from ringlet.activations.matching import choose, names_service
 
 
@@ -82,7 +82,7 @@ def test_any_other_is_never_named():
 
 def test_every_service_can_be_named_by_its_sender():
     """Every service of the catalogue is named by a sender with its name, but for the nameless ones."""
-    unnamed = [s.name for s in catalog.services().values() if not names_service(s.name, "", s.code)]
+    unnamed = [s.name for s in canon.services().values() if not names_service(s.name, "", s.code)]
     assert unnamed == ["Any other", "Casino/bet/gambling", "Bookmakers"]
 
 

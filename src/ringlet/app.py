@@ -22,6 +22,11 @@ class Base:
         else:
             self.conninfo = settings.database_url
 
+    def tend(self) -> None:
+        """Start the embedded server again when it has died. Raises EmbeddedError when it cannot be."""
+        if self.embedded is not None:
+            self.embedded.ensure()
+
     def release(self) -> None:
         """Let the embedded server stop when nobody else uses it."""
         if self.embedded is not None:

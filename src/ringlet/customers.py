@@ -37,7 +37,8 @@ class ApiKey(msgspec.Struct, frozen=True):
 
 async def add(tx: Tx, email: str) -> int:
     """A new customer; the caller has checked the address. A second one with the same address is refused
-    by the database."""
+    by the database.
+    """
     row = await (
         await tx.execute("insert into customer (email) values (%s) returning id", [email])
     ).fetchone()

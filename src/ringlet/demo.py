@@ -35,11 +35,12 @@ async def prepare(desk: Desk, path: Path, base_url: str) -> dict[str, Any]:
     Safe to repeat after a crash: what is there stays, and lost keys are made anew.
     """
     keys = _read(path)
-    if not {"api_key", "test_key", "agent_key"} <= keys.keys():
+    if not await _open(desk, keys):
         keys |= await _account(desk)
         keys["agent_key"] = await stocktaking.issue_agent_key(desk, OWNER)
     await _stock(desk)
-    keys |= {
+    keys = {
+        **{name: keys[name] for name in ("api_key", "test_key", "agent_key")},
         "base_url": base_url,
         "handler_url": f"{base_url}/stubs/handler_api.php",
         "agent_url": f"{base_url}/agent/api/sms",
@@ -50,6 +51,14 @@ async def prepare(desk: Desk, path: Path, base_url: str) -> dict[str, Any]:
     }
     _write(path, keys)
     return keys
+
+
+async def _open(desk: Desk, keys: dict[str, Any]) -> bool:
+    """Whether these keys are all there and of this database."""
+    if not {"api_key", "test_key", "agent_key"} <= keys.keys():
+        return False
+    async with desk.db.connection() as tx:
+        return await customers.key_by_token(tx, desk.settings.secret, keys["api_key"]) is not None
 
 
 async def _account(desk: Desk) -> dict[str, Any]:

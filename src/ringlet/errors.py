@@ -34,7 +34,7 @@ class StartupError(RingletError):
     """Ringlet cannot start like this; the text says what to change."""
 
 
-class Refusal(RingletError):
+class Refusal(RingletError):  # noqa: N818 - a refusal is an answer, not an error
     """An answer that says no. `message` is public; `extra` is added to the body."""
 
     code: ClassVar[str]

@@ -1,7 +1,7 @@
 """Forward-only migrations: numbered `.sql` files, each once, under one advisory lock."""
 
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -15,7 +15,10 @@ Connection = psycopg.Connection[TupleRow]
 
 def known() -> dict[int, tuple[str, str]]:
     """Every migration of this version: number → (name, SQL)."""
-    found = sorted(path for path in files("ringlet.sql").iterdir() if path.name.endswith(".sql"))
+    found = sorted(
+        (path for path in files("ringlet.sql").iterdir() if path.name.endswith(".sql")),
+        key=lambda path: path.name,
+    )
     return {int(path.name[:4]): (path.name, path.read_text(encoding="utf-8")) for path in found}
 
 
@@ -49,8 +52,7 @@ def _apply_missing(connection: Connection) -> list[str]:
     for number, (name, statements) in known().items():
         if number not in applied:
             with connection.transaction():
-                # Our own files, shipped in the package, are as literal as a string in the source.
-                connection.execute(cast("LiteralString", statements))
+                connection.execute(statements)
                 connection.execute(
                     "insert into schema_migration (number, name) values (%s, %s)", [number, name]
                 )

@@ -8,10 +8,9 @@ from typing import LiteralString
 
 import msgspec
 
-from ringlet import catalog, phones, tokens
+from ringlet import canon, phones, tokens
 from ringlet.db import Tx
 from ringlet.desk import Desk
-
 from ringlet.feed import announce
 from ringlet.suppliers import stock
 
@@ -58,9 +57,9 @@ def _read_row(row: Mapping[str, str | None]) -> NumberRow:
     if phone is None:
         raise ValueError(f"{row.get('phone')!r} is no phone number with its country code")
     country = (row.get("country") or "").strip()
-    if not (country.isascii() and country.isdigit() and int(country) in catalog.countries()):
+    if not (country.isascii() and country.isdigit() and int(country) in canon.countries()):
         raise ValueError(f"{country!r} is no country of the code table")
-    known = catalog.countries()[int(country)]
+    known = canon.countries()[int(country)]
     if not phone.startswith(known.prefix):
         raise ValueError(f"{phone} does not begin with {known.prefix}, the code of {known.name}")
     operator = (row.get("operator") or "any").strip().lower() or "any"
@@ -76,11 +75,9 @@ def _read_services(text: str) -> tuple[str, ...] | None:
     if not codes:
         raise ValueError("no services: codes with spaces between, or *")
     for code in codes:
-        if code not in catalog.services():
+        if code not in canon.services():
             why = (
-                "a rental, not a service to sell"
-                if code == catalog.RENTAL
-                else "no service of the code table"
+                "a rental, not a service to sell" if code == canon.RENTAL else "no service of the code table"
             )
             raise ValueError(f"{code!r} is {why}")
     return codes
@@ -147,7 +144,7 @@ async def _add_offers(
     offers = {
         (country, service, operator)
         for country, operator, services in cells
-        for service in (catalog.services() if services is None else services)
+        for service in (canon.services() if services is None else services)
     }
     async with tx.cursor() as cursor:
         await cursor.executemany(

@@ -26,6 +26,9 @@ _NO_CODE = re.compile(
 )
 
 
+_OFFER = re.compile(r"[A-Z]{4,}(?:[1-9]0|[1-9]5|20[0-9]{2}|100)")
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A stretch of the message that may be a code; `doubt` is how unusual its shape is, in points."""
@@ -133,7 +136,7 @@ def _mixed(start: int, token: str, code_word_ends: list[int]) -> Iterator[Candid
 
 
 def _letter_doubt(token: str) -> int:
-    """Doubt about letters with digits: codes seldom mix both cases or begin like a word."""
+    """Doubt about letters with digits: codes seldom mix both cases, "FRIDAY30" is an advertisement."""
     letters = [character for character in token if character.isalpha()]
     uneven = any(map(str.isupper, letters)) and any(map(str.islower, letters))
-    return (12 if uneven else 0) + (8 if len(token) == SHORT else 0)
+    return (12 if uneven else 0) + (8 if len(token) == SHORT else 0) + (60 if _OFFER.fullmatch(token) else 0)

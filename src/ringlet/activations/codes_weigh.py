@@ -21,6 +21,7 @@ _LABEL_REACH = 18  # characters between "order" and its number
 _NUMBER_SIGN = 4  # letters in "no." or "nr"
 _USUAL = 6
 _TINY = 30
+_TOUCHING = 2
 _PER_CHARACTER = 0.8
 _SENTENCE_END = re.compile(
     r"[!?\u061f](?=\s)|(?<!\bno)(?<!\bnr)(?<!\bref)(?<!\btel)(?<!\bacc)\.(?=\s)|\u3002|\n", re.IGNORECASE
@@ -105,20 +106,25 @@ def _words_points(
         support = support if support >= beside and not advertised else _NEVER
     if len(candidate.code) == SHORTEST and before < _RIGHT_AFTER:
         support = _NEVER
-    if not words["code"].starts and not words["context"].starts:
-        support = _without_words(candidate, message)
-    elif not words["code"].starts and words["notice"].starts:
-        # "Confirm your appointment": such messages are searched, but only six digits will do.
-        support = -8
+    if not words["code"].starts:
+        support = _unnamed(candidate, message, words, alone=len(starts) == 1)
     return support - _named_otherwise(candidate, message, words)
 
 
-def _without_words(candidate: Candidate, message: str) -> float:
-    """Points when no known word speaks of a code: short messages may, long ones need six digits."""
+def _unnamed(candidate: Candidate, message: str, words: dict[str, Hits], *, alone: bool) -> float:
+    """Points in a message without a word for a code, by how near it comes to asking for one."""
     if not candidate.numeric:
         return _NEVER
+    if words["context"].starts:
+        asked = words["context"].last_ending_by(candidate.start)
+        if words["notice"].starts:
+            # "Confirm your appointment": such messages are searched, but only six digits will do.
+            return -8
+        if asked is not None and candidate.start - asked <= _TOUCHING:
+            return 6
+        return 0 if alone else -4
     if len(message) <= _SHORT:
-        return 6
+        return 6 if alone else 2
     return -4 if len(candidate.code) == _USUAL else -30
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from ringlet import catalog
+from ringlet import canon
 from ringlet.activations.codes_mask import cover_links
 from ringlet.activations.codes_read import folded, plain
 
@@ -96,7 +96,7 @@ def _names(service: str) -> _Names:
 
 def _written_names(service: str) -> list[str]:
     """The names of a service, folded, its own first name first; none for "any other"."""
-    known = catalog.services().get(service)
+    known = canon.services().get(service)
     spoken = re.split(r"[/,+|]", known.name) if known else []
     spoken += _table()["aliases"].get(service, [])
     if known and re.search(r"[^\x00-\x7f]", known.name):

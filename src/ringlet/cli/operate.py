@@ -1,6 +1,7 @@
 """Commands for whoever runs the place: migrate, audit, doctor, inbox."""
 
 import sys
+from typing import LiteralString
 
 import click
 import psycopg
@@ -77,9 +78,9 @@ def _finding(part: str, finding: str, mend: str) -> dict[str, str]:
 
 
 def _stock_and_accounts(connection: psycopg.Connection[tuple[object, ...]]) -> list[dict[str, str]]:
-    def number(statement: str) -> int:
-        row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
-        return int(row[0])
+    def number(statement: LiteralString) -> int:
+        row = connection.execute(statement).fetchone()
+        return int(str(row[0])) if row else 0
 
     customers = number("select count(*) from customer")
     numbers = number("select count(*) from number")

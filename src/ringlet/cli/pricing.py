@@ -4,7 +4,7 @@ from decimal import Decimal, InvalidOperation
 
 import click
 
-from ringlet import catalog, customers, money
+from ringlet import canon, customers, money
 from ringlet import pricing as rules
 from ringlet.activations import quote
 from ringlet.cli.output import as_json_option, emit_json, emit_table
@@ -141,7 +141,7 @@ def _line(rule: rules.PriceRule) -> tuple[object, object, object, str]:
 
 
 def _check(country: int | None, service: str | None) -> None:
-    if country is not None and country not in catalog.countries():
+    if country is not None and country not in canon.countries():
         raise NotFound(f"{country} is no country of the code table")
-    if service is not None and service not in catalog.services():
+    if service is not None and service not in canon.services():
         raise NotFound(f"{service!r} is no service of the code table")

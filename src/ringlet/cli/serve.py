@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +21,7 @@ from ringlet import demo, logs, migrations
 from ringlet.app import Base
 from ringlet.cli.listening import bind
 from ringlet.cli.running import desk_of
+from ringlet.errors import StartupError
 from ringlet.settings import Settings, load
 
 log = structlog.get_logger("ringlet.serve")
@@ -29,6 +29,7 @@ log = structlog.get_logger("ringlet.serve")
 READY_WITHIN_S = 60
 END_WITHIN_S = 10
 RESTART_PAUSE_S = 0.5
+LOOK_AGAIN_S = 0.5
 
 
 @click.command()
@@ -50,7 +51,7 @@ def serve(host: str, port: int, workers: int, with_demo: bool) -> None:
             for _ in range(workers):
                 family.add("web", "--fd", str(listener.fileno()), pass_fd=listener.fileno())
             family.add("worker", "--watched")
-            family.keep(lambda: _greet(url, keys))
+            family.keep(when_ready=lambda: _greet(url, keys), tend=base.tend)
         finally:
             base.release()
 
@@ -100,13 +101,14 @@ class Family:
     def _start(self, command: tuple[str, ...], pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=pass_fds, env=self._environment)
 
-    def keep(self, when_ready: Callable[[], None]) -> None:
-        """Watch over them until we are told to end; then end them in good order."""
+    def keep(self, *, when_ready: Callable[[], None], tend: Callable[[], None]) -> None:
+        """Watch over them until we are told to end, `tend` the database, then end them in good order."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         when_ready()
         while not self._ending:
-            time.sleep(0.2)
+            time.sleep(LOOK_AGAIN_S)
+            _try(tend)
             for child in self._children:
                 self._restart_dead(child)
         for child in self._children:
@@ -132,6 +134,14 @@ class Family:
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
+
+
+def _try(tend: Callable[[], None]) -> None:
+    """A database that cannot be started now is tried again; web and worker wait for it."""
+    try:
+        tend()
+    except StartupError as error:
+        log.error("database_down", error=str(error))  # noqa: TRY400 - the sentence says it all
 
 
 def _greet(url: str, keys: Mapping[str, Any] | None) -> None:

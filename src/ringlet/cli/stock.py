@@ -53,7 +53,10 @@ def load(file: Path, owner: str, base_price: Decimal, as_json: bool) -> None:
     left out and named; loading a file again adds what is missing.
     """
     bad: list[BadRow] = []
-    totals, agent_key = at_desk(lambda desk: _load(desk, file, owner, base_price, bad, quiet=as_json))
+    row_count = sum(1 for _ in file.open("rb")) - 1
+    totals, agent_key = at_desk(
+        lambda desk: _load(desk, file, row_count, owner, base_price, bad, quiet=as_json)
+    )
     if as_json:
         emit_json({**totals, "rejected": bad, "agent_key": agent_key})
         return
@@ -67,19 +70,19 @@ def load(file: Path, owner: str, base_price: Decimal, as_json: bool) -> None:
 
 
 async def _load(
-    desk: Desk, file: Path, owner: str, base_price: Decimal, bad: list[BadRow], *, quiet: bool
+    desk: Desk, file: Path, row_count: int, owner: str, base_price: Decimal, bad: list[BadRow], *, quiet: bool
 ) -> tuple[dict[str, int], str | None]:
     totals = {"added": 0, "known": 0, "elsewhere": 0}
     columns = (BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=quiet, transient=True) as progress:
-        task = progress.add_task("numbers", total=file.stat().st_size)
+        task = progress.add_task("numbers", total=row_count)
         with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
             rows = _good(csv.DictReader(lines, restkey="too_many"), bad)
             async for loaded in stocktaking.load(desk, owner, rows, base_price):
                 totals["added"] += loaded.added
                 totals["known"] += loaded.known
                 totals["elsewhere"] += loaded.elsewhere
-                progress.update(task, completed=lines.buffer.tell())
+                progress.update(task, completed=sum(totals.values()) + len(bad))
     has_key = await stocktaking.has_agent_key(desk, owner)
     return totals, None if has_key or not sum(totals.values()) else await stocktaking.issue_agent_key(
         desk, owner

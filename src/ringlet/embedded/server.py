@@ -8,7 +8,7 @@ from ringlet.embedded import locks
 from ringlet.embedded.address import Address
 from ringlet.embedded.errors import FolderError
 from ringlet.embedded.layout import Layout
-from ringlet.embedded.start import start_or_adopt
+from ringlet.embedded.start import answers, start_or_adopt
 from ringlet.embedded.stop import stop
 
 
@@ -55,7 +55,9 @@ class EmbeddedServer:
         return self._address.conninfo()
 
     def ensure(self) -> None:
-        """Start the server again if it has died. Refuses: EmbeddedError."""
+        """Start the server again if it has died; cheap while it lives. Refuses: EmbeddedError."""
+        if answers(self._address):
+            return
         with locks.starting_or_stopping(self._layout):
             start_or_adopt(self._layout, self._address)
 

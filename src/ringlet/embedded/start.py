@@ -26,7 +26,7 @@ def start_or_adopt(layout: Layout, address: Address) -> None:
     log.shorten(layout)
     begun_at = time.monotonic()
     started = False
-    while not _answers(address):
+    while not answers(address):
         lock = locks.take_server(layout)
         if lock is not None:
             try:
@@ -46,7 +46,8 @@ def start_or_adopt(layout: Layout, address: Address) -> None:
     _make_database(layout, address)
 
 
-def _answers(address: Address) -> bool:
+def answers(address: Address) -> bool:
+    """Whether the server takes connections now."""
     # A ping is answered even when all connections are taken.
     return pq.PGconn.ping(address.conninfo("postgres").encode()) == pq.Ping.OK
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import phonenumbers
 
-from ringlet import catalog
+from ringlet import canon
 from ringlet.errors import InsufficientBalance, NoNumbers, Refusal, ServiceUnavailable
 
 SOURCE_ID = 0  # its row is written by the first migration
@@ -54,14 +54,14 @@ def script(service: str) -> Script:
 
 def write_message(template: str, service: str) -> str:
     """A message as the service might send it, with a fresh six-digit code."""
-    known = catalog.services().get(service)
+    known = canon.services().get(service)
     name = known.name.partition(",")[0] if known else "Ringlet"
     return template.format(name=name, code=f"{secrets.randbelow(1_000_000):06}")
 
 
 def invent_phone(country: int) -> str:
     """A number of that country's shape, digits only. It belongs to nobody that we know of."""
-    known = catalog.countries()[country]
+    known = canon.countries()[country]
     example = phonenumbers.example_number_for_type(known.iso, phonenumbers.PhoneNumberType.MOBILE)
     national = str(example.national_number) if example else "700000000"
     kept = national[:-6] or national[:1]

@@ -6,7 +6,6 @@ the message is in the database. Anything else answers `{"status": "ERROR", "erro
 
 from typing import Annotated, Any
 
-import msgspec
 import structlog
 from litestar import Request, Response, post
 from msgspec import Meta, Struct
@@ -16,6 +15,7 @@ from ringlet.activations.receive import IncomingMessage, receive
 from ringlet.desk import Desk
 from ringlet.errors import Refusal, ServiceUnavailable, Unauthorized, ValidationFailed
 from ringlet.suppliers import stock
+from ringlet.web import wire
 from ringlet.web.api import office
 from ringlet.web.bodies import read
 
@@ -73,4 +73,4 @@ async def _source(desk: Desk, key: str) -> int:
 
 
 def _answer(body: PushAnswer, status_code: int = 200) -> Response[PushAnswer]:
-    return Response(msgspec.json.encode(body), status_code=status_code, media_type="application/json")  # type: ignore[return-value]
+    return wire.encoded(wire.encode(body), status_code)

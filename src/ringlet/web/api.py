@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from litestar import Request, Response, Router, get, post
 from litestar.params import Parameter
 
-from ringlet import catalog, ledger, metrics
+from ringlet import canon, ledger, metrics, money
 from ringlet.activations import browse, buy, close, quote, resend
 from ringlet.activations.browse import Wanted
 from ringlet.activations.states import State
@@ -136,7 +136,7 @@ async def get_status(
     wallet = caller(request, "activations:read").wallet
     public_id = wire.read_activation_id(activation_id)
     body = await office(request).statuses.answer(wallet, public_id, wait)
-    return Response(body, media_type="application/json")  # type: ignore[return-value]
+    return wire.encoded(body)
 
 
 @post("/resell/virtual/resend", operation_id="resend", summary="Wait for another message", status_code=200,
@@ -235,8 +235,8 @@ async def get_balance(request: Req) -> Response[wire.BalanceAnswer]:
         found = await ledger.balance(tx, wallet.id)
     return wire.answer(
         wire.BalanceAnswer(
-            balance=wire.money.to_amount(found.available_micros),
-            held=wire.money.to_amount(found.held_micros),
+            balance=money.to_amount(found.available_micros),
+            held=money.to_amount(found.held_micros),
             currency=found.currency,
         )
     )
@@ -264,15 +264,15 @@ async def get_operators(request: Req, country: Country) -> Response[wire.Operato
 
 
 def _country(country: int) -> int:
-    if country not in catalog.countries():
+    if country not in canon.countries():
         raise NotFound(f"No country {country}; /api/v1/countries lists them")
     return country
 
 
 def _service(service: str, wallet: ledger.Wallet) -> str:
-    if service in catalog.services() or (wallet.mode == "test" and service in simulator.MAGIC):
+    if service in canon.services() or (wallet.mode == "test" and service in simulator.MAGIC):
         return service
-    if service == catalog.RENTAL:
+    if service == canon.RENTAL:
         raise NotFound("'full' is a rental, not a service to buy")
     raise NotFound(f"No service {service!r}; /api/v1/services lists them")
 

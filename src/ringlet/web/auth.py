@@ -42,7 +42,8 @@ class KeyRing:
 
     async def caller(self, authorization: str, client: str | None) -> Caller:
         """Refuses: Unauthorized (no, unknown, revoked or expired key), Forbidden (frozen, address not allowed),
-        ServiceUnavailable."""
+        ServiceUnavailable.
+        """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not tokens.is_well_formed(token):
             raise Unauthorized

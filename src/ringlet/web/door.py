@@ -6,10 +6,11 @@ count. It is plain ASGI around the application because it stands in the way of e
 
 import secrets
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import structlog
-from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 
 from ringlet import metrics
 from ringlet.errors import Refusal
@@ -33,9 +34,12 @@ class Door:
         self._limit = str(office.limits.per_s).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == ScopeType.HTTP:
+            await self._serve(scope, receive, send)
+        else:
             await self._app(scope, receive, send)
-            return
+
+    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         began_s = perf_counter()
         request_id = secrets.token_hex(8)
         added: Headers = [
@@ -64,7 +68,7 @@ class Door:
             if path not in QUIET:
                 self._note(scope, state, status, perf_counter() - began_s)
 
-    async def _let_in(self, scope: Scope, state: dict[str, Any], added: Headers) -> None:
+    async def _let_in(self, scope: HTTPScope, state: dict[str, Any], added: Headers) -> None:
         """Refuses: Unauthorized, Forbidden, RateLimited, ServiceUnavailable."""
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         client = scope.get("client")
@@ -81,7 +85,7 @@ class Door:
                 raise
             added.append((b"ratelimit-remaining", str(left).encode()))
 
-    def _note(self, scope: Scope, state: dict[str, Any], status: int, took_s: float) -> None:
+    def _note(self, scope: HTTPScope, state: dict[str, Any], status: int, took_s: float) -> None:
         route = _route(scope)
         metrics.request_series(route, scope["method"], status).inc()
         metrics.seconds_series(route).observe(took_s)
@@ -99,9 +103,9 @@ class Door:
         )
 
 
-def _route(scope: Scope) -> str:
+def _route(scope: HTTPScope) -> str:
     """The pattern of the address, never the address itself: what a client sends is no label and no log line."""
-    return cast("str", scope.get("path_template") or "unknown")
+    return scope.get("path_template") or "unknown"
 
 
 async def _refuse(refusal: Refusal, request_id: str, send: Send) -> None:

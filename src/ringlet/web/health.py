@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector  # type: ignore[no-untyped-call]
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from ringlet.errors import NotFound, Refusal
 from ringlet.settings import Settings

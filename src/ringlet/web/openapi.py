@@ -1,10 +1,12 @@
 """OpenAPI 3.1 of everything public, made from the handlers and the types of the bodies."""
 
 from typing import Any
+
+import msgspec
 from litestar import Request, Response, get
 from litestar.openapi import OpenAPIConfig
+
 from ringlet import __version__
-import msgspec
 
 CONFIG = OpenAPIConfig(title="Ringlet", version=__version__, path="/_openapi")
 

@@ -7,7 +7,7 @@ could have been answered with the one of a moment ago, and never in one piece th
 import asyncio
 from collections.abc import Callable, Iterable
 
-from ringlet import catalog
+from ringlet import canon, catalog
 from ringlet.activations.quote import best
 from ringlet.catalog import Offer
 from ringlet.desk import Desk
@@ -78,7 +78,7 @@ class PriceTable:
 
     def _cell(self, offers: Iterable[Offer]) -> wire.PriceCell | None:
         found = best(self._desk.prices.rules, self._view, offers)
-        return found and wire.PriceCell(found.base_price, found.sell_price, found.available)
+        return None if found is None else wire.PriceCell(found.base_price, found.sell_price, found.available)
 
 
 def _join(parts: list[bytes], version: object) -> Document:
@@ -142,7 +142,7 @@ class CodeLists:
                 prefix=each.prefix,
                 available=_total(_stock(shop.get(each.id, {}).values())),
             )
-            for each in catalog.countries().values()
+            for each in canon.countries().values()
         ]
         return encode(wire.CountriesAnswer(lines))
 
@@ -153,7 +153,7 @@ class CodeLists:
                 stock.setdefault(service, []).extend(_stock([cell]))
         lines = [
             wire.ServiceLine(code=each.code, name=each.name, available=_total(stock.get(each.code, [])))
-            for each in catalog.services().values()
+            for each in canon.services().values()
         ]
         return encode(wire.ServicesAnswer(lines))
 

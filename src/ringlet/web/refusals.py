@@ -19,6 +19,7 @@ from ringlet.web.wire import encode
 log = structlog.get_logger("ringlet.web")
 
 HTTP_UNAUTHORIZED = 401
+HTTP_TOO_LARGE = 413
 
 
 def body(refusal: Refusal, request_id: str) -> bytes:
@@ -71,10 +72,10 @@ def as_refusal(error: Exception) -> Refusal:
             return NotFound("No such address")
         case HTTPException(status_code=405):
             return MethodNotAllowed()
-        case HTTPException(status_code=413):
-            return ValidationFailed("larger than 64 KiB", field="body")
-        case HTTPException(status_code=status) if status < 500:  # noqa: PLR2004 - the client's fault
-            return ValidationFailed(_plain(error.detail))
+        case HTTPException(status_code=status) if status < InternalError.status:
+            return ValidationFailed(
+                "larger than 64 KiB" if status == HTTP_TOO_LARGE else _plain(error.detail)
+            )
         case _:
             return InternalError()
 

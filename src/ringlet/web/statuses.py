@@ -6,6 +6,7 @@ doubt (`Feed.sound` is false) nothing is kept and every question goes to the dat
 """
 
 import asyncio
+import contextlib
 
 import msgspec
 
@@ -85,10 +86,8 @@ class Statuses:
         while now.is_waiting and now.body == first.body and (left_s := until - clock()) > 0:
             if not self._desk.feed.sound:
                 left_s = min(left_s, POLL_IN_DOUBT_S)
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(event.wait(), left_s)
-            except TimeoutError:
-                pass
             event.clear()
             now = await self._look(wallet, public_id)
         return now.body

@@ -1,0 +1,54 @@
+"""The audit finds what it promises to find: every breach is planted once."""
+
+import psycopg
+import pytest
+
+from ringlet import audit
+from ringlet.activations.buy import Order, buy
+from ringlet.desk import Desk
+from tests.site import Shop
+
+IG = Order(service="ig", country=6)
+
+#: invariant → statements that break it behind the program's back
+BREAKS = {
+    "I1": ["update ledger_account set balance_micros = balance_micros + 5 where kind = 'available' and wallet_id = 1"],
+    "I2": ["alter table posting drop constraint posting_amount_micros_check", "alter table posting disable trigger user",
+           "update posting set amount_micros = -amount_micros where id = 1"],
+    "I3": ["update ledger_account set balance_micros = balance_micros + 5 where kind = 'available' and wallet_id = 1",
+           "update ledger_account set balance_micros = balance_micros - 5 where kind = 'funding' and wallet_id = 1"],
+    "I4": ["alter table ledger_account drop constraint ledger_account_floor",
+           "update ledger_account set balance_micros = -5 where kind = 'revenue' and wallet_id = 1"],
+    "I5": ["update activation set amount_micros = amount_micros + 1"],
+    "I6": ["update activation set state = 'cancelled', due_at = null, closed_at = now()"],
+    "I7": ["update activation set state = 'received', code = '1234'"],
+    "I8": ["update stock set state = 'free' where state = 'leased'"],
+    "I11": ["alter table message drop constraint message_source_id_source_sms_id_key",
+            "insert into message (source_id, source_sms_id, phone, sender, text)"
+            " select 1, 7, '62', 'x', 'y' from generate_series(1, 2)"],
+    "I13": ["insert into idempotency (wallet_id, key, fingerprint, activation_id) values (1, 'k', 'f', 999999)"],
+    "I14": ["update activation set due_at = now() - interval '1 hour'"],
+}  # fmt: skip
+
+
+async def test_a_healthy_installation_has_no_breach(desk: Desk, shop: Shop, database_url: str) -> None:
+    """After sales, a message and an expiry there is nothing to report."""
+    activation = (await buy(desk, shop.alice, IG)).activation
+    await shop.push(desk, activation, "Your code is 1234")
+    await buy(desk, shop.bob, IG)
+    assert audit.run(database_url) == []
+
+
+@pytest.mark.parametrize("invariant", BREAKS)
+async def test_each_breach_is_found(desk: Desk, shop: Shop, database_url: str, invariant: str) -> None:
+    """A check that could not fail would be worth nothing."""
+    await buy(desk, shop.alice, IG)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for statement in BREAKS[invariant]:
+            connection.execute(statement)
+    assert invariant in {breach.invariant for breach in audit.run(database_url)}
+
+
+def test_every_check_has_a_planted_breach() -> None:
+    """Whoever adds a check adds its breach here."""
+    assert {check.invariant for check in audit.CHECKS} == set(BREAKS)
