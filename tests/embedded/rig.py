@@ -1,5 +1,6 @@
 """Servers, user processes and strangers for the tests of the embedded server."""
 
+import os
 import signal
 import stat
 import subprocess

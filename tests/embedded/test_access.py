@@ -3,6 +3,7 @@
 Run as root or as a normal user: each run asserts what holds for its own kind.
 """
 
+import os
 import stat
 from contextlib import suppress
 from pathlib import Path

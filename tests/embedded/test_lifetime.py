@@ -1,5 +1,6 @@
 """The embedded server keeps its data and starts by itself, whatever was killed and when."""
 
+import os
 import shutil
 import signal
 import subprocess
