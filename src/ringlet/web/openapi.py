@@ -1,18 +1,333 @@
-"""OpenAPI 3.1 of everything public, made from the handlers and the types of the bodies."""
+"""OpenAPI 3.1 of everything public, made from the handlers and the types of what goes in and out.
 
+The handlers give the addresses and the parameters, msgspec the schemas, `errors.py` the refusals and
+`data/openapi_examples.json` the examples. It is made once per process, when the application is.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Litestar, Request, Response, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import License, Server, Tag
+from litestar.types import ControllerRouterHandler
 
-from ringlet import __version__
+from ringlet import __version__, errors
+from ringlet.errors import Refusal
+from ringlet.web import agent, bodies, wire
+from ringlet.web.documents import Document, respond
 
-CONFIG = OpenAPIConfig(title="Ringlet", version=__version__, path="/_openapi")
+Json = dict[str, Any]
+
+DESCRIPTION = """\
+Lease a phone number for one verification message and read the code that comes to it.
+
+Every refusal is `{"success": false, "code", "message", "request_id"}`, with `errors` when the request was not \
+valid. Switch on `code`: the text may change. Answers may gain fields, so ignore what you do not know.
+
+Send an `Idempotency-Key` with every POST and repeat it with the same key when no answer came: what was done \
+under a key is done once. A wrong method is refused with 405 `method_not_allowed` and the header `Allow`, an \
+unknown address with 404 `not_found`, a body above 64 KiB with 422 `validation_failed`. Unknown query \
+parameters and body fields are ignored.
+
+Keys that begin with `rl_test_` work on a test balance and a simulator: every service delivers a code after \
+about two seconds, and `test_no_numbers`, `test_never`, `test_slow`, `test_two_codes`, `test_late`, \
+`test_no_code`, `test_unavailable`, `test_timeout` and `test_insufficient_balance` rehearse what can go wrong.
+"""
+
+TAGS = {
+    "Prices": "What a number costs and how many there are",
+    "Activations": "Buy, wait for the code, ask for another message, give back",
+    "Account": "Your money",
+    "Codes": "The canonical codes of countries, services and operators",
+    "Number owners": "Where owners of SIM cards push their messages (agent protocol)",
+}
+
+#: operation → what it takes as its body
+BODIES: Mapping[str, type[msgspec.Struct]] = {
+    "buy": bodies.BuyBody,
+    "resend": bodies.ResendBody,
+    "cancel": bodies.CancelBody,
+    "pushSms": agent.PushSms,
+}
+
+#: what the door and the machine room can answer to every request of the API
+ANYWHERE: tuple[type[Refusal], ...] = (
+    errors.Unauthorized, errors.Forbidden, errors.RateLimited, errors.InternalError, errors.ServiceUnavailable,
+)  # fmt: skip
+_ONCE = (errors.IdempotencyInProgress, errors.IdempotencyMismatch, errors.ValidationFailed)
+
+#: operation → what it refuses besides
+REFUSALS: Mapping[str, tuple[type[Refusal], ...]] = {
+    "getPrice": (errors.NotFound, errors.ValidationFailed),
+    "getPrices": (errors.ValidationFailed,),
+    "buy": (errors.InsufficientBalance, errors.NotFound, errors.NoNumbers, errors.MaxPriceExceeded, *_ONCE),
+    "getStatus": (errors.NotFound, errors.ValidationFailed),
+    "resend": (errors.InsufficientBalance, errors.NotFound, errors.ResendRejected, *_ONCE),
+    "cancel": (errors.NotFound, errors.CancelRejected, *_ONCE),
+    "listActivations": (errors.ValidationFailed,),
+    "listOperators": (errors.NotFound, errors.ValidationFailed),
+}
+
+#: operations whose answers are kept in memory and carry an ETag
+DOCUMENTS = {"getPrices", "listCountries", "listServices", "listOperators"}
+
+#: what the owners' protocol answers instead of the contract's failure
+AGENT_REFUSALS = {
+    400: "Not a message that can be taken; repeating it does not help",
+    401: "No such agent key",
+    503: "Not kept: the database is out of reach. Repeat it",
+}
+
+#: example values of the parameters, by name
+PARAMETER_EXAMPLES: Mapping[str, object] = {
+    "service": "ig", "country": 6, "activation_id": "4390520873", "wait": 0, "page": 1, "per_page": 25,
+    "status": "completed", "from": "2025-11-08T00:00:00Z", "to": "2030-01-01T00:00:00Z",
+    "reference": "order-1001", "cursor": "737",
+}  # fmt: skip
+
+_WHOLE: Json = {"type": "integer", "minimum": 0}
+
+HEADERS: Mapping[str, Json] = {
+    "X-Request-Id": {
+        "description": "Names this request in our log", "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+    },
+    "RateLimit-Limit": {"description": "Requests a second for this key; absent without limit", "schema": _WHOLE},
+    "RateLimit-Remaining": {"description": "Requests that are left at once", "schema": _WHOLE},
+    "RateLimit-Reset": {"description": "Seconds until the whole allowance is back", "schema": _WHOLE},
+    "Retry-After": {"description": "Seconds to wait before the next try", "schema": _WHOLE},
+    "ETag": {
+        "description": "Send it back as If-None-Match", "required": True,
+        "schema": {"type": "string", "pattern": '^"[0-9a-z-]+"$'},
+    },
+    "Idempotent-Replayed": {
+        "description": "This key had already done it: the same answer again",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "WWW-Authenticate": {"description": "How to sign in", "required": True, "schema": {"type": "string"}},
+}  # fmt: skip
+
+_EVERYWHERE = ("X-Request-Id", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+#: status → the headers that it adds
+HEADERS_OF = {401: ("WWW-Authenticate",), 409: ("Retry-After",), 429: ("Retry-After",), 503: ("Retry-After",)}
+
+PARAMETERS: Mapping[str, Json] = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key", "in": "header", "required": False,
+        "description": "What was done under this key is done once; kept 72 hours for the account",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+        "example": "0b8f6f7e-6b1c-4b3f-9b57-2d8a3d1c9a10",
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match", "in": "header", "required": False,
+        "description": "The ETag of the answer that you have; 304 when it is still the answer",
+        "schema": {"type": "string", "pattern": "^[ -~]*$"},
+        "example": '"3f786850e387550fdab836ed7e6dc881"',
+    },
+}  # fmt: skip
 
 
-@get("/openapi.json", include_in_schema=False)
-async def get_openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
-    return Response(
-        msgspec.json.encode(request.app.openapi_schema.to_schema()), media_type="application/json"
+def handler(public: Sequence[ControllerRouterHandler]) -> HTTPRouteHandler:
+    """`/openapi.json` for these handlers, answered from memory."""
+    made = Document(msgspec.json.encode(document(public)), 0)
+
+    @get("/openapi.json", include_in_schema=False)
+    async def get_openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+        return await respond(request, made)
+
+    return get_openapi
+
+
+def document(public: Sequence[ControllerRouterHandler]) -> Json:
+    """The whole description. A second application reads the handlers; it serves nothing."""
+    reader = Litestar(public, openapi_config=_config(), logging_config=None)
+    answers = _answers(reader)
+    examples = msgspec.json.decode(files("ringlet.data").joinpath("openapi_examples.json").read_bytes())
+    whole: Json = msgspec.json.decode(msgspec.json.encode(reader.openapi_schema.to_schema()))
+    for methods in whole["paths"].values():
+        for operation in methods.values():
+            name = operation["operationId"]
+            _describe(operation, answers[name], examples.get(name, {}))
+    whole["security"] = [{"apiKey": []}]
+    whole["components"] = _components(answers)
+    adjusted: Json = _adjusted(whole)
+    return adjusted
+
+
+def _config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Ringlet",
+        version=__version__,
+        description=DESCRIPTION,
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        servers=[Server(url="/", description="This installation")],
+        tags=[Tag(name=name, description=text) for name, text in TAGS.items()],
+        use_handler_docstrings=True,
     )
+
+
+def _answers(reader: Litestar) -> dict[str, type[msgspec.Struct]]:
+    """Operation → the type of its answer, as the handler's signature says it."""
+    return {
+        str(each.operation_id): each.parsed_fn_signature.return_type.inner_types[0].annotation
+        for route in reader.routes
+        for each in getattr(route, "route_handlers", ())
+        if isinstance(each, HTTPRouteHandler) and each.operation_id
+    }
+
+
+def _describe(operation: Json, answer: type[msgspec.Struct], examples: Json) -> None:
+    name: str = operation["operationId"]
+    operation.pop("deprecated", None)
+    operation["parameters"] = [_parameter(each) for each in operation.get("parameters", [])]
+    if name in BODIES:
+        operation["requestBody"] = {
+            "required": True,
+            "content": _content(BODIES[name], examples["requests"]),
+        }
+    if name in DOCUMENTS:
+        operation["parameters"].append({"$ref": "#/components/parameters/IfNoneMatch"})
+    if answer is agent.PushAnswer:
+        operation["security"] = []
+        operation["responses"] = _agent_responses(answer, examples)
+        return
+    headers: tuple[str, ...] = ("ETag",) if name in DOCUMENTS else ()
+    if name in BODIES:
+        operation["parameters"].append({"$ref": "#/components/parameters/IdempotencyKey"})
+        headers = ("Idempotent-Replayed",)
+    operation["responses"] = {
+        "200": _response(operation["summary"], _content(answer, examples["answers"]), headers),
+        **({"304": _response("What you have is still the answer", None, headers)} if name in DOCUMENTS else {}),
+        **_refusals(name),
+    }
+
+
+def _parameter(made: Json) -> Json:
+    """Litestar's parameter without what says nothing; what may be left out is not `null` for that."""
+    schema = made["schema"]
+    kept = [each for each in schema.pop("oneOf", []) if each != {"type": "null"}]
+    schema = {**(kept[0] if kept else {}), **schema}
+    text = made.get("description") or schema.get("description", "")
+    schema.pop("description", None)
+    if made["in"] == "path":
+        schema["pattern"] = "^[0-9]{1,18}$"
+    return {
+        "name": made["name"],
+        "in": made["in"],
+        "required": made["required"],
+        "description": text,
+        "schema": schema,
+        "example": PARAMETER_EXAMPLES[made["name"]],
+    }
+
+
+def _content(kind: type[msgspec.Struct], examples: Mapping[str, object]) -> Json:
+    return {
+        "application/json": {
+            "schema": {"$ref": f"#/components/schemas/{kind.__name__}"},
+            "examples": {name: {"value": value} for name, value in examples.items()},
+        }
+    }
+
+
+def _response(description: str, content: Json | None, more_headers: Sequence[str] = ()) -> Json:
+    names = (*_EVERYWHERE, *more_headers)
+    response: Json = {
+        "description": description,
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+    }
+    if content is not None:
+        response["content"] = content
+    return response
+
+
+def _refusals(operation: str) -> Json:
+    """Every status that this operation may refuse with, and the codes that it then carries."""
+    by_status: dict[int, list[type[Refusal]]] = {}
+    for refusal in sorted((*ANYWHERE, *REFUSALS.get(operation, ())), key=lambda each: each.status):
+        by_status.setdefault(refusal.status, []).append(refusal)
+    return {
+        str(status): _response(
+            "; ".join(f"`{each.code}`: {each.message}" for each in kinds),
+            _content(wire.Failure, {each.code: _failure_example(each) for each in kinds}),
+            HEADERS_OF.get(status, ()),
+        )
+        for status, kinds in by_status.items()
+    }
+
+
+def _failure_example(kind: type[Refusal]) -> Json:
+    more: Json = {}
+    if kind is errors.ValidationFailed:
+        more = {"errors": [{"field": "country", "message": kind.message}]}
+    if kind is errors.MaxPriceExceeded:
+        more = {"min_price": 0.1114892}
+    return {"success": False, "code": kind.code, "message": kind.message, **more, "request_id": "5f2c9d1e8a7b6034"}
+
+
+def _agent_responses(answer: type[msgspec.Struct], examples: Json) -> Json:
+    responses = {"200": _response("It is kept; never push it again", _content(answer, examples["answers"]))}
+    for status, text in AGENT_REFUSALS.items():
+        responses[str(status)] = _response(
+            text, _content(answer, {"refused": {"status": "ERROR", "error": text}})
+        )
+    failure = {"internal_error": _failure_example(errors.InternalError)}
+    responses["500"] = _response(errors.InternalError.message, _content(wire.Failure, failure))
+    for response in responses.values():
+        response["headers"] = {"X-Request-Id": response["headers"]["X-Request-Id"]}
+    return responses
+
+
+def _components(answers: Mapping[str, type[msgspec.Struct]]) -> Json:
+    template = "#/components/schemas/{name}"
+    _, taken = msgspec.json.schema_components(BODIES.values(), ref_template=template)
+    _, given = msgspec.json.schema_components([*answers.values(), wire.Failure], ref_template=template)
+    for schema in given.values():
+        _always_there(schema)
+    return {
+        "schemas": {**taken, **given},
+        "headers": dict(HEADERS),
+        "parameters": dict(PARAMETERS),
+        "securitySchemes": {
+            "apiKey": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An API key: `rl_live_…`, or `rl_test_…` for test mode",
+            }
+        },
+    }
+
+
+def _always_there(schema: Json) -> None:
+    """What we answer with a default is in every answer, and `success` has only one value there."""
+    for name, field in schema["properties"].items():
+        default = field.pop("default", None)
+        if default is not None:
+            schema["required"].append(name)
+        if name == "success":
+            field["const"] = default
+
+
+def _adjusted(part: Any) -> Any:
+    """What the makers of the parts spell differently: money is a JSON number, and a bound is a whole number."""
+    if isinstance(part, list):
+        return [_adjusted(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("format") == "decimal":
+        part = {**{name: value for name, value in part.items() if name != "format"}, "type": "number"}
+    return {name: _adjusted_value(name, value) for name, value in part.items()}
+
+
+def _adjusted_value(name: str, value: Any) -> Any:
+    if name in {"minimum", "maximum"} and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if name == "pattern" and isinstance(value, str):
+        return re.sub(r"\\Z$", "$", value)  # Python's end of text; JSON Schema's `$` is not before a last newline
+    return _adjusted(value)

@@ -1,0 +1,63 @@
+"""The same sale through the driver alone: `sale.sell` in a loop, with as many tasks as there are connections.
+
+It reads lines on standard input: how many seconds to sell for; each is answered with one line of JSON. It ends
+when its input does.
+"""
+
+import asyncio
+import json
+import sys
+from decimal import Decimal
+from time import perf_counter, perf_counter_ns
+
+import uvloop
+
+from ringlet import ledger
+from ringlet.activations import sale
+from ringlet.app import open_desk
+from ringlet.desk import Desk
+from ringlet.ledger import Wallet
+from ringlet.settings import load
+
+
+async def main(conninfo: str, offer_id: int, tasks: int, wallet_ids: list[int]) -> None:
+    async with open_desk(load(), conninfo) as desk:
+        async with desk.db.connection() as tx:
+            wallets = [await ledger.wallet(tx, each) for each in wallet_ids]
+        terms = sale.Terms(
+            offer_id=offer_id,
+            amount_micros=111_489,
+            base_price=Decimal("0.0334"),
+            lease_s=1200,
+            excluded_prefixes=(),
+            reference=None,
+        )
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            until = perf_counter() + float(line)
+            began = perf_counter()
+            jobs = [
+                _sell(desk, wallets[index % len(wallets)], terms, until) for index in range(tasks)
+            ]
+            took = sorted(each for job in await asyncio.gather(*jobs) for each in job)
+            per_s = len(took) / (perf_counter() - began)
+            figures = {"per_s": per_s, "p50_ms": took[len(took) // 2] / 1e6, "p99_ms": took[len(took) * 99 // 100] / 1e6}
+            print(json.dumps(figures), flush=True)
+
+
+async def _sell(desk: Desk, wallet: Wallet, terms: sale.Terms, until: float) -> list[int]:
+    took = []
+    while perf_counter() < until:
+        began = perf_counter_ns()
+        async with desk.db.connection() as tx:
+            sold = await sale.sell(tx, wallet, terms, desk.shelves.after(terms.offer_id), None)
+        assert sold is not None, "the shelf is empty"
+        assert sold.activation is not None
+        assert sold.activation.number_id is not None
+        desk.shelves.sold(terms.offer_id, sold.activation.number_id)
+        took.append(perf_counter_ns() - began)
+    return took
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    uvloop.run(main(**asked))

@@ -1,0 +1,244 @@
+"""Many at once: the money of a hundred buys a hundred, and everything else happens once, at the desk and over HTTP."""
+
+import asyncio
+import json
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Iterable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from ringlet import accounts, audit, ledger
+from ringlet.activations import browse, close, receive, resend
+from ringlet.activations.buy import Bought, Order, buy
+from ringlet.activations.states import State
+from ringlet.activations.store import Activation
+from ringlet.desk import Desk
+from ringlet.errors import CancelRejected, IdempotencyInProgress, InsufficientBalance, ResendRejected
+from ringlet.idempotency import Once
+from ringlet.settings import Settings
+from tests.crowd import Answer, Crowd, chance, desks_of
+from tests.site import PRICE_MICROS, Shop, Site, fill_shop
+
+IG = Order(service="ig", country=6)
+MONEY_FOR_100 = 100 * PRICE_MICROS
+ROUNDS = 200
+
+
+async def money(desk: Desk, wallet: ledger.Wallet) -> tuple[int, int]:
+    async with desk.db.connection() as tx:
+        found = await ledger.balance(tx, wallet.id)
+    return found.available_micros, found.held_micros
+
+
+async def customer(desk: Desk, balance_micros: int) -> ledger.Wallet:
+    """A new customer with exactly this balance."""
+    made = await accounts.open_account(
+        desk, f"{secrets.token_hex(6)}@example.org", balance_micros, actor="test"
+    )
+    async with desk.db.connection() as tx:
+        return await ledger.wallet(tx, await accounts.wallet_id(tx, made.id, "live"))
+
+
+async def at_once(*work: Awaitable[Any]) -> list[Any]:
+    return await asyncio.gather(*work, return_exceptions=True)
+
+
+def kinds(results: Iterable[object]) -> Counter[type]:
+    return Counter(type(result) for result in results)
+
+
+@pytest.mark.usefixtures("breaches")
+class TestAtTheDesk:
+    """The use cases themselves, on eight connections of one process."""
+
+    @pytest.fixture
+    async def big_shop(self, desk: Desk) -> Shop:
+        return await fill_shop(desk, numbers=400)
+
+    async def test_money_for_a_hundred_buys_a_hundred(self, desk: Desk, big_shop: Shop) -> None:
+        """300 buys at once on the money of 100 sell exactly 100; a fourfold cancel of each refunds it once."""
+        wallet = await customer(desk, MONEY_FOR_100)
+        results = await at_once(*(buy(desk, wallet, IG) for _ in range(300)))
+        assert kinds(results) == {Bought: 100, InsufficientBalance: 200}
+        assert await money(desk, wallet) == (0, MONEY_FOR_100)
+        ids = [result.activation.public_id for result in results if isinstance(result, Bought)]
+        cancels = await at_once(*(close.cancel(desk, wallet.id, each) for each in ids for _ in range(4)))
+        assert kinds(cancels) == {bool: 100, CancelRejected: 300}
+        assert await money(desk, wallet) == (MONEY_FOR_100, 0)
+
+    async def test_one_key_forty_times_is_one_activation(self, desk: Desk, big_shop: Shop) -> None:
+        """40 requests at once with one idempotency key make one activation and are answered with it."""
+        for number in range(10):
+            once = Once(big_shop.alice.id, f"key-{number}", b"the same request")
+            results = await at_once(*(buy(desk, big_shop.alice, IG, once) for _ in range(40)))
+            assert kinds(results).keys() <= {Bought, IdempotencyInProgress}
+            bought = [result for result in results if isinstance(result, Bought)]
+            assert len({each.activation.public_id for each in bought}) == 1
+            assert [each.replayed for each in bought].count(False) == 1
+        assert (await money(desk, big_shop.alice))[1] == 10 * PRICE_MICROS
+
+    async def test_code_and_cancel_at_once_never_both(self, desk: Desk, big_shop: Shop) -> None:
+        """Captured with a code or refunded without one, 200 times, whoever starts first."""
+        rng = chance("code and cancel")
+        outcomes: Counter[State] = Counter()
+        for number in range(ROUNDS):
+            wallet = await customer(desk, PRICE_MICROS)
+            bought = (await buy(desk, wallet, IG)).activation
+            work = [
+                big_shop.push(desk, bought, f"Your code is {4000 + number}"),
+                _late(rng.random() * 0.004, close.cancel(desk, wallet.id, bought.public_id)),
+            ]
+            rng.shuffle(work)
+            answers = await at_once(*work)
+            seen = await browse.look(desk, wallet.id, bought.public_id)
+            outcomes[seen.activation.state] += 1
+            refused = CancelRejected in kinds(answers)
+            assert (seen.activation.state == State.RECEIVED) == refused, answers
+            assert await money(desk, wallet) == ((0, 0) if refused else (PRICE_MICROS, 0))
+            if not refused:
+                assert seen.activation.state == State.CANCELLED
+        assert min(outcomes[State.RECEIVED], outcomes[State.CANCELLED]) >= ROUNDS // 20, outcomes
+
+    async def test_code_and_resend_at_once_lose_no_message(self, desk: Desk, big_shop: Shop) -> None:
+        """A message that comes while another one is asked for reaches the customer, 200 times."""
+        rng = chance("code and resend")
+        for number in range(ROUNDS):
+            wallet = await customer(desk, PRICE_MICROS)
+            old = (await buy(desk, wallet, IG)).activation
+            work = [
+                _late(rng.random() * 0.004, big_shop.push(desk, old, f"Your code is {4000 + number}")),
+                _late(rng.random() * 0.004, resend.resend(desk, wallet, old.public_id)),
+            ]
+            answers = await at_once(*work)
+            assert isinstance(answers[1], resend.Resent), answers
+            rows = (await browse.browse(desk, wallet.id, browse.Wanted())).rows
+            got = [message.text for seen in rows for message in seen.messages]
+            assert got == [f"Your code is {4000 + number}"], (number, rows)
+            assert await money(desk, wallet) == (0, 0)
+
+    async def test_resend_and_cancel_at_once_keep_one_hold(self, desk: Desk, big_shop: Shop) -> None:
+        """Eight resends and eight cancels of one activation: one of them happens and money is moved once."""
+        for _ in range(20):
+            wallet = await customer(desk, PRICE_MICROS)
+            old = (await buy(desk, wallet, IG)).activation
+            answers = await at_once(
+                *(resend.resend(desk, wallet, old.public_id) for _ in range(8)),
+                *(close.cancel(desk, wallet.id, old.public_id) for _ in range(8)),
+            )
+            counted = kinds(answers)
+            assert counted[resend.Resent] + counted[bool] == 1, counted
+            assert counted[ResendRejected] + counted[CancelRejected] == 15, counted
+            expected = (0, PRICE_MICROS) if counted[resend.Resent] else (PRICE_MICROS, 0)
+            assert await money(desk, wallet) == expected
+
+    async def test_one_message_pushed_eight_times_at_once_is_one(self, desk: Desk, big_shop: Shop) -> None:
+        """An owner who repeats himself is heard once and the code is charged once."""
+        for number in range(20):
+            bought: Activation = (await buy(desk, big_shop.alice, IG)).activation
+            assert bought.phone is not None
+            push = receive.IncomingMessage(900_000 + number, bought.phone, "Example", "Your code is 1234")
+            answers = await at_once(*(receive.receive(desk, big_shop.source_id, push) for _ in range(8)))
+            assert answers == [None] * 8
+            seen = await browse.look(desk, big_shop.alice.id, bought.public_id)
+            assert len(seen.messages) == 1
+        assert await money(desk, big_shop.alice) == (100_000_000 - 20 * PRICE_MICROS, 0)
+
+
+async def _late(delay_s: float, work: Awaitable[Any]) -> Any:
+    await asyncio.sleep(delay_s)
+    return await work
+
+
+class TestOverHttp:
+    """The same against real processes, with hundreds of connections."""
+
+    @pytest.fixture(scope="class")
+    def site(self, cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+        name = f"ringlet_test_{secrets.token_hex(6)}"
+        with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
+            names = (sql.Identifier(name), sql.Identifier(template))
+            connection.execute(sql.SQL("create database {} template {}").format(*names))
+            running = Site(tmp_path_factory.mktemp("races") / "home", cluster.format(name))
+            running.start("--workers", "2")
+            yield running
+            running.stop()
+            connection.execute(sql.SQL("drop database {} (force)").format(names[0]))
+
+    @pytest.fixture(autouse=True)
+    def clean_audit(self, site: Site) -> Iterator[None]:
+        yield
+        assert audit.run(site.environment["DATABASE_URL"]) == []
+
+    async def test_money_for_a_hundred_buys_a_hundred(self, site: Site) -> None:
+        """300 buys at once on the money of 100 sell exactly 100; a fourfold cancel of each refunds it once."""
+        async with _customers_crowd(site, "11.1489") as crowd:
+            answers = await asyncio.gather(*(crowd.buy() for _ in range(300)))
+            assert _statuses(answers) == {200: 100, 402: 200}
+            assert await crowd.balance() == (0, 11.1489)
+            ids = [answer.body["activation"]["activation_id"] for answer in answers if answer.is_ok]
+            cancels = await asyncio.gather(*(crowd.cancel(each) for each in ids for _ in range(4)))
+            assert _statuses(cancels) == {200: 100, 409: 300}
+            assert {answer.code for answer in cancels} == {"cancel_accepted", "cancel_rejected"}
+            assert await crowd.balance() == (11.1489, 0)
+
+    async def test_one_key_forty_times_is_one_activation(self, site: Site) -> None:
+        """40 requests at once with one Idempotency-Key make one activation; the others say that they repeat it."""
+        async with _customers_crowd(site, "11.1489") as crowd:
+            for number in range(10):
+                answers = await asyncio.gather(*(crowd.buy(f"key {number}") for _ in range(40)))
+                assert _statuses(answers).keys() <= {200, 409}
+                done = [answer for answer in answers if answer.is_ok]
+                assert len({answer.body["activation"]["activation_id"] for answer in done}) == 1
+                assert sum("Idempotent-Replayed" not in answer.headers for answer in done) == 1
+                assert {answer.code for answer in answers if not answer.is_ok} <= {"idempotency_in_progress"}
+            assert (await crowd.balance())[1] == 1.11489
+
+    async def test_code_and_cancel_at_once_never_both(self, site: Site) -> None:
+        """Captured with a code or refunded without one, 200 times, in two web processes."""
+        rng = chance("code and cancel over HTTP")
+        async with _customers_crowd(site, "50") as crowd:
+            bought = await asyncio.gather(*(crowd.buy() for _ in range(ROUNDS)))
+            pairs = [
+                await asyncio.gather(
+                    _late(
+                        rng.random() * 0.004, crowd.push(buy_["phone"], "Your code is 1234", 10_000 + index)
+                    ),
+                    _late(rng.random() * 0.004, crowd.cancel(buy_["activation_id"])),
+                )
+                for index, buy_ in enumerate(answer.body["activation"] for answer in bought)
+            ]
+            assert all(pushed.is_ok for pushed, _ in pairs)
+            refunded = sum(cancelled.is_ok for _, cancelled in pairs)
+            for answer, (_, cancelled) in zip(bought, pairs, strict=True):
+                seen = await crowd.status(answer.body["activation"]["activation_id"])
+                assert seen.body["status"] == ("cancelled" if cancelled.is_ok else "completed")
+            available, held = await crowd.balance()
+            assert (round(available * 1e6), held) == (50_000_000 - (ROUNDS - refunded) * PRICE_MICROS, 0)
+            assert 0 < refunded < ROUNDS
+
+
+def _customers_crowd(site: Site, balance: str) -> Crowd:
+    email = f"{secrets.token_hex(6)}@example.org"
+    made = site.ringlet("account", "create", email, "--balance", balance, "--json")
+    assert made.returncode == 0, made.stderr
+    return Crowd(site.url, json.loads(made.stdout)["api_key"], site.demo["agent_key"], connections=300)
+
+
+def _statuses(answers: Iterable[Answer]) -> Counter[int]:
+    return Counter(answer.status for answer in answers)
+
+
+async def test_many_processes_sell_every_number_once(settings: Settings, database_url: str) -> None:
+    """Four desks and 400 buyers empty a shelf of 150 numbers: 150 sales, no number twice."""
+    async with desks_of(settings, database_url, 4) as desks:
+        shop = await fill_shop(desks[0], numbers=150)
+        for desk in desks[1:]:
+            await desk.refresh_prices()
+        results = await at_once(*(buy(desks[index % 4], shop.alice, IG) for index in range(400)))
+        phones = [result.activation.phone for result in results if isinstance(result, Bought)]
+        assert len(phones) == len(set(phones)) == 150
+    assert audit.run(database_url) == []
