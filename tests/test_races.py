@@ -59,7 +59,8 @@ class TestAtTheDesk:
     async def big_shop(self, desk: Desk) -> Shop:
         return await fill_shop(desk, numbers=400)
 
-    async def test_money_for_a_hundred_buys_a_hundred(self, desk: Desk, big_shop: Shop) -> None:
+    @pytest.mark.usefixtures("big_shop")
+    async def test_money_for_a_hundred_buys_a_hundred(self, desk: Desk) -> None:
         """300 buys at once on the money of 100 sell exactly 100; a fourfold cancel of each refunds it once."""
         wallet = await customer(desk, MONEY_FOR_100)
         results = await at_once(*(buy(desk, wallet, IG) for _ in range(300)))
@@ -88,12 +89,10 @@ class TestAtTheDesk:
         for number in range(ROUNDS):
             wallet = await customer(desk, PRICE_MICROS)
             bought = (await buy(desk, wallet, IG)).activation
-            work = [
-                big_shop.push(desk, bought, f"Your code is {4000 + number}"),
+            answers = await at_once(
+                _late(rng.random() * 0.004, big_shop.push(desk, bought, f"Your code is {4000 + number}")),
                 _late(rng.random() * 0.004, close.cancel(desk, wallet.id, bought.public_id)),
-            ]
-            rng.shuffle(work)
-            answers = await at_once(*work)
+            )
             seen = await browse.look(desk, wallet.id, bought.public_id)
             outcomes[seen.activation.state] += 1
             refused = CancelRejected in kinds(answers)
@@ -109,18 +108,18 @@ class TestAtTheDesk:
         for number in range(ROUNDS):
             wallet = await customer(desk, PRICE_MICROS)
             old = (await buy(desk, wallet, IG)).activation
-            work = [
+            answers = await at_once(
                 _late(rng.random() * 0.004, big_shop.push(desk, old, f"Your code is {4000 + number}")),
                 _late(rng.random() * 0.004, resend.resend(desk, wallet, old.public_id)),
-            ]
-            answers = await at_once(*work)
+            )
             assert isinstance(answers[1], resend.Resent), answers
             rows = (await browse.browse(desk, wallet.id, browse.Wanted())).rows
             got = [message.text for seen in rows for message in seen.messages]
             assert got == [f"Your code is {4000 + number}"], (number, rows)
             assert await money(desk, wallet) == (0, 0)
 
-    async def test_resend_and_cancel_at_once_keep_one_hold(self, desk: Desk, big_shop: Shop) -> None:
+    @pytest.mark.usefixtures("big_shop")
+    async def test_resend_and_cancel_at_once_keep_one_hold(self, desk: Desk) -> None:
         """Eight resends and eight cancels of one activation: one of them happens and money is moved once."""
         for _ in range(20):
             wallet = await customer(desk, PRICE_MICROS)
@@ -153,29 +152,30 @@ async def _late(delay_s: float, work: Awaitable[Any]) -> Any:
     return await work
 
 
+@pytest.fixture(scope="module")
+def busy_site(self, cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    name = f"ringlet_test_{secrets.token_hex(6)}"
+    with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
+        names = (sql.Identifier(name), sql.Identifier(template))
+        connection.execute(sql.SQL("create database {} template {}").format(*names))
+        running = Site(tmp_path_factory.mktemp("races") / "home", cluster.format(name))
+        running.start("--workers", "2")
+        yield running
+        running.stop()
+        connection.execute(sql.SQL("drop database {} (force)").format(names[0]))
+
+
 class TestOverHttp:
     """The same against real processes, with hundreds of connections."""
 
-    @pytest.fixture(scope="class")
-    def site(self, cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-        name = f"ringlet_test_{secrets.token_hex(6)}"
-        with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
-            names = (sql.Identifier(name), sql.Identifier(template))
-            connection.execute(sql.SQL("create database {} template {}").format(*names))
-            running = Site(tmp_path_factory.mktemp("races") / "home", cluster.format(name))
-            running.start("--workers", "2")
-            yield running
-            running.stop()
-            connection.execute(sql.SQL("drop database {} (force)").format(names[0]))
-
     @pytest.fixture(autouse=True)
-    def clean_audit(self, site: Site) -> Iterator[None]:
+    def clean_audit(self, busy_site: Site) -> Iterator[None]:
         yield
-        assert audit.run(site.environment["DATABASE_URL"]) == []
+        assert audit.run(busy_site.environment["DATABASE_URL"]) == []
 
-    async def test_money_for_a_hundred_buys_a_hundred(self, site: Site) -> None:
+    async def test_money_for_a_hundred_buys_a_hundred(self, busy_site: Site) -> None:
         """300 buys at once on the money of 100 sell exactly 100; a fourfold cancel of each refunds it once."""
-        async with _customers_crowd(site, "11.1489") as crowd:
+        async with _customers_crowd(busy_site, "11.1489") as crowd:
             answers = await asyncio.gather(*(crowd.buy() for _ in range(300)))
             assert _statuses(answers) == {200: 100, 402: 200}
             assert await crowd.balance() == (0, 11.1489)
@@ -185,9 +185,9 @@ class TestOverHttp:
             assert {answer.code for answer in cancels} == {"cancel_accepted", "cancel_rejected"}
             assert await crowd.balance() == (11.1489, 0)
 
-    async def test_one_key_forty_times_is_one_activation(self, site: Site) -> None:
+    async def test_one_key_forty_times_is_one_activation(self, busy_site: Site) -> None:
         """40 requests at once with one Idempotency-Key make one activation; the others say that they repeat it."""
-        async with _customers_crowd(site, "11.1489") as crowd:
+        async with _customers_crowd(busy_site, "11.1489") as crowd:
             for number in range(10):
                 answers = await asyncio.gather(*(crowd.buy(f"key {number}") for _ in range(40)))
                 assert _statuses(answers).keys() <= {200, 409}
@@ -197,10 +197,10 @@ class TestOverHttp:
                 assert {answer.code for answer in answers if not answer.is_ok} <= {"idempotency_in_progress"}
             assert (await crowd.balance())[1] == 1.11489
 
-    async def test_code_and_cancel_at_once_never_both(self, site: Site) -> None:
+    async def test_code_and_cancel_at_once_never_both(self, busy_site: Site) -> None:
         """Captured with a code or refunded without one, 200 times, in two web processes."""
         rng = chance("code and cancel over HTTP")
-        async with _customers_crowd(site, "50") as crowd:
+        async with _customers_crowd(busy_site, "50") as crowd:
             bought = await asyncio.gather(*(crowd.buy() for _ in range(ROUNDS)))
             pairs = [
                 await asyncio.gather(

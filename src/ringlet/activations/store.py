@@ -184,10 +184,19 @@ async def newest_code(tx: Tx, activation: Activation, code: str) -> None:
 
 
 async def leases_of(tx: Tx, source_id: int, phone: str) -> list[Activation]:
-    """The open leases of one number, oldest first, locked: a cancel waits for this message or comes before it."""
+    """The open leases of one number, oldest first, locked: a cancel waits for this message or comes before it.
+
+    A resend that we had to wait for has closed the lease that we asked for and opened another one, which a
+    statement that began before does not see: the answer counts when it comes twice.
+    """
     cursor = tx.cursor(row_factory=args_row(Activation))
-    await cursor.execute(_LEASES_OF, [source_id, phone])
-    return await cursor.fetchall()
+    leases: list[Activation] | None = None
+    while True:
+        await cursor.execute(_LEASES_OF, [source_id, phone])
+        found = await cursor.fetchall()
+        if leases is not None and [each.id for each in found] == [each.id for each in leases]:
+            return found
+        leases = found
 
 
 _LEASES_OF: LiteralString = f"""

@@ -27,7 +27,7 @@ WAIT_MAX_S = 60
 PAGE_MAX = 100_000
 
 Service = Annotated[
-    str, Parameter(pattern="^[a-z0-9_]{1,32}$", description="A service code of /services", examples=[])
+    str, Parameter(pattern=r"^[a-z0-9_]{1,32}\Z", description="A service code of /services", examples=[])
 ]
 Country = Annotated[int, Parameter(ge=0, le=9_999, description="A country number of /countries")]
 
@@ -176,21 +176,27 @@ STATES_BY_WORD: dict[str, Sequence[State]] = {
 @get("/resell/activations", operation_id="listActivations", summary="Your activations", tags=["Activations"])
 async def get_activations(
     request: Req,
-    page: Annotated[int, Parameter(ge=1, le=PAGE_MAX)] = 1,
-    per_page: Annotated[int, Parameter(ge=1, le=100)] = 25,
+    page: Annotated[int, Parameter(ge=1, le=PAGE_MAX, description="Counted from 1")] = 1,
+    per_page: Annotated[int, Parameter(ge=1, le=100, description="Activations on a page")] = 25,
     service: Service | None = None,
     country: Country | None = None,
     status: Annotated[
         str | None,
-        Parameter(pattern="^[a-z]{1,20}$", description="waiting, completed, cancelled, expired, ordering"),
+        Parameter(
+            schema_extra={"enum": sorted(STATES_BY_WORD)},
+            description="Where it stands: the word of the status answer, or the activation's state",
+        ),
     ] = None,
     since: Annotated[
         datetime | None, Parameter(query="from", description="From this time on, RFC 3339")
     ] = None,
     until: Annotated[datetime | None, Parameter(query="to", description="Before this time, RFC 3339")] = None,
-    reference: Annotated[str | None, Parameter(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")] = None,
+    reference: Annotated[
+        str | None,
+        Parameter(pattern=r"^[^\x00-\x1f\x7f]{1,255}\Z", description="Your own, as the buy was given it"),
+    ] = None,
     cursor: Annotated[
-        str | None, Parameter(pattern="^[0-9]{1,18}$", description="`next_cursor` of the page before")
+        str | None, Parameter(pattern=r"^[0-9]{1,18}\Z", description="`next_cursor` of the page before")
     ] = None,
 ) -> Response[wire.ListAnswer]:
     """Newest first. For deep lists follow `next_cursor` instead of counting pages."""

@@ -1,8 +1,9 @@
 """What customers send: decoded and checked against a type, every fault named."""
 
+import functools
 import hashlib
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -14,17 +15,23 @@ from ringlet import money
 from ringlet.errors import ValidationFailed
 from ringlet.idempotency import Once
 
+
+class Price(Decimal):
+    """An exact decimal that must be sent as a JSON number, not as text."""
+
+
+# Patterns end with \Z: Python's $ would let a last newline pass.
 ServiceCode = Annotated[
-    str, Meta(pattern="^[a-z0-9_]{1,32}$", description="A service code of /services", examples=["ig"])
+    str, Meta(pattern=r"^[a-z0-9_]{1,32}\Z", description="A service code of /services", examples=["ig"])
 ]
 CountryCode = Annotated[int, Meta(ge=0, le=9_999, description="A country number of /countries", examples=[6])]
 ActivationId = Annotated[
-    str, Meta(pattern="^[0-9]{1,18}$", description="As the buy answered it", examples=["4390520873"])
+    str, Meta(pattern=r"^[0-9]{1,18}\Z", description="As the buy answered it", examples=["4390520873"])
 ]
 # A line of printable text: what is shown to people and written to files must hold no control characters.
-Line = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
-Operators = Annotated[str, Meta(pattern="^[A-Za-z0-9_.,-]{1,255}$")]
-Prefix = Annotated[str, Meta(pattern="^[0-9]{1,15}$")]
+Line = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,255}\Z")]
+Operators = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.,-]{1,255}\Z")]
+Prefix = Annotated[str, Meta(pattern=r"^[0-9]{1,15}\Z")]
 
 
 class BuyBody(Struct):
@@ -33,7 +40,7 @@ class BuyBody(Struct):
     service: ServiceCode
     country: CountryCode
     max_price: Annotated[
-        Decimal | None, Meta(extra_json_schema={"minimum": 0, "maximum": 1_000_000, "examples": [0.12]})
+        Price | None, Meta(extra_json_schema={"minimum": 0, "maximum": 1_000_000, "examples": [0.12]})
     ] = None
     operator: Operators | None = None
     exclude_prefixes: Annotated[list[Prefix], Meta(max_length=50)] | None = None
@@ -65,13 +72,24 @@ async def read(request: Request[Any, Any, Any], kind: type[T]) -> T:
     if not (content_type == "application/json" or content_type.endswith("+json")):
         raise ValidationFailed("send JSON with 'Content-Type: application/json'", field="body")
     try:
-        return msgspec.json.decode(await request.body(), type=kind)
+        return _decoder(kind).decode(await request.body())
     except msgspec.ValidationError as error:
         raise _not_valid(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
         raise ValidationFailed("not valid JSON", field="body") from error
     except ClientException as error:
         raise ValidationFailed("larger than 64 KiB or cut off", field="body") from error
+
+
+@functools.cache
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(kind, dec_hook=_price, float_hook=Decimal)
+
+
+def _price(_: type, value: object) -> Price:
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise ValueError("Expected a number")  # noqa: TRY004 - msgspec adds the place to a ValueError
+    return Price(value)
 
 
 def _not_valid(text: str) -> ValidationFailed:

@@ -203,7 +203,11 @@ def _describe(operation: Json, answer: type[msgspec.Struct], examples: Json) -> 
         headers = ("Idempotent-Replayed",)
     operation["responses"] = {
         "200": _response(operation["summary"], _content(answer, examples["answers"]), headers),
-        **({"304": _response("What you have is still the answer", None, headers)} if name in DOCUMENTS else {}),
+        **(
+            {"304": _response("What you have is still the answer", None, headers)}
+            if name in DOCUMENTS
+            else {}
+        ),
         **_refusals(name),
     }
 
@@ -268,7 +272,13 @@ def _failure_example(kind: type[Refusal]) -> Json:
         more = {"errors": [{"field": "country", "message": kind.message}]}
     if kind is errors.MaxPriceExceeded:
         more = {"min_price": 0.1114892}
-    return {"success": False, "code": kind.code, "message": kind.message, **more, "request_id": "5f2c9d1e8a7b6034"}
+    return {
+        "success": False,
+        "code": kind.code,
+        "message": kind.message,
+        **more,
+        "request_id": "5f2c9d1e8a7b6034",
+    }
 
 
 def _agent_responses(answer: type[msgspec.Struct], examples: Json) -> Json:
@@ -286,7 +296,7 @@ def _agent_responses(answer: type[msgspec.Struct], examples: Json) -> Json:
 
 def _components(answers: Mapping[str, type[msgspec.Struct]]) -> Json:
     template = "#/components/schemas/{name}"
-    _, taken = msgspec.json.schema_components(BODIES.values(), ref_template=template)
+    _, taken = msgspec.json.schema_components(BODIES.values(), ref_template=template, schema_hook=_own_types)
     _, given = msgspec.json.schema_components([*answers.values(), wire.Failure], ref_template=template)
     for schema in given.values():
         _always_there(schema)
@@ -302,6 +312,11 @@ def _components(answers: Mapping[str, type[msgspec.Struct]]) -> Json:
             }
         },
     }
+
+
+def _own_types(kind: type) -> Json:
+    assert kind is bodies.Price, f"no schema for {kind}"
+    return {"type": "number"}
 
 
 def _always_there(schema: Json) -> None:
@@ -329,5 +344,7 @@ def _adjusted_value(name: str, value: Any) -> Any:
     if name in {"minimum", "maximum"} and isinstance(value, float) and value.is_integer():
         return int(value)
     if name == "pattern" and isinstance(value, str):
-        return re.sub(r"\\Z$", "$", value)  # Python's end of text; JSON Schema's `$` is not before a last newline
+        return re.sub(
+            r"\\Z$", "$", value
+        )  # Python's end of text; JSON Schema's `$` is not before a last newline
     return _adjusted(value)

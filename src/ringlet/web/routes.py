@@ -38,14 +38,15 @@ def make(desk: Desk) -> ASGIApp:
         tables=PriceTables(desk),
         codes=CodeLists(desk),
     )
+    public = [api.router, agent.push_sms]
     app = Litestar(
-        route_handlers=[api.router, agent.push_sms, _health(), openapi.get_openapi],
+        route_handlers=[*public, _health(), openapi.handler(public)],
         exception_handlers={
             Refusal: refusals.render, HTTPException: refusals.render, Exception: refusals.render,
         },
         request_max_body_size=BODY_MAX,
         state=State({"office": office}),
-        openapi_config=openapi.CONFIG,
+        openapi_config=None,  # our own document; Litestar's pages would load scripts from elsewhere
         lifespan=[_beside(office)],
         logging_config=None,
         debug=False,

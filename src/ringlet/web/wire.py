@@ -3,6 +3,7 @@ JSON number (written from exact decimals, never a float of ours).
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 
 Digits = Annotated[str, Meta(pattern="^[0-9]+$", max_length=18)]
 Amount = Decimal
+Instant = Annotated[datetime, Meta(tz=True)]
 
 _ACTIVATION_ID = re.compile(r"[0-9]{1,18}")
 
@@ -48,6 +50,15 @@ STATUS_WORD: dict[State, str] = {
 }
 
 
+def _one_of(values: Iterable[object]) -> Meta:
+    return Meta(extra_json_schema={"enum": sorted(set(values), key=str)})
+
+
+StatusNumber = Annotated[int, _one_of([*(number for number, _ in STATUS.values()), WAITING_AGAIN[0]])]
+StateWord = Annotated[str, _one_of(str(state) for state in State)]
+StatusWord = Annotated[str, _one_of(STATUS_WORD.values())]
+
+
 class PublicMessage(Struct):
     """A message that came for an activation. `late`: after the refund, not charged."""
 
@@ -55,7 +66,7 @@ class PublicMessage(Struct):
     sender: str
     text: str
     code: str | None
-    received_at: datetime
+    received_at: Instant
     late: bool | UnsetType = UNSET
 
 
@@ -68,14 +79,14 @@ class PublicActivation(Struct):
     msg: str
     date_created: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")]
     amount_paid: Amount
-    status: int
-    state: str
+    status: StatusNumber
+    state: StateWord
     service: str
     country: int
     operator: str
     code: str | None
     messages: list[PublicMessage]
-    expires_at: datetime
+    expires_at: Instant
     reference: str | None
     resent_from: Digits | None
     refunded: bool | UnsetType = UNSET
@@ -104,7 +115,7 @@ class BuyAnswer(Struct):
 class StatusAnswer(Struct):
     """`code` is null until it comes; `resend_price` is what asking for another message would cost now."""
 
-    status: str
+    status: StatusWord
     code: str | None
     activation: PublicActivation
     resend_price: Amount | None
