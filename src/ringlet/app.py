@@ -38,11 +38,20 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
     """A desk with its pool open and its feed listening; both end with the block."""
     desk = Desk(settings=settings, db=Database(conninfo, size=settings.db_pool), feed=Feed(conninfo))
     await desk.db.open()
+    checks: set[asyncio.Task[None]] = set()
+
+    def look_at_pool() -> None:
+        """What cut the news has cut the pool's connections too: replace them before a customer meets one."""
+        check = asyncio.create_task(desk.db.drop_stale(), name="pool check")
+        checks.add(check)
+        check.add_done_callback(checks.discard)
+
+    desk.feed.subscribe(lambda *_: None, look_at_pool)
     listening = asyncio.create_task(desk.feed.run(), name="feed")
     try:
         yield desk
     finally:
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
+        for task in (listening, *checks):
+            task.cancel()
+        await asyncio.gather(listening, *checks, return_exceptions=True)
         await desk.db.close()

@@ -31,6 +31,9 @@ _LIMITS = (
 
 WAIT_FOR_CONNECTION_S = 3.0
 WAITING_MAX = 2_000
+# The pool waits ever longer between attempts; after this it begins anew with the next request, so that a server
+# which is back is found within about a second.
+RECONNECT_GIVE_UP_S = 1.5
 
 
 class Database:
@@ -44,7 +47,7 @@ class Database:
             max_size=size,
             timeout=WAIT_FOR_CONNECTION_S,
             max_waiting=WAITING_MAX,
-            reconnect_timeout=10,
+            reconnect_timeout=RECONNECT_GIVE_UP_S,
             open=False,
             configure=_configure,
             kwargs={"autocommit": True, "connect_timeout": 5, "prepare_threshold": 2},

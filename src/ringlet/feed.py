@@ -17,6 +17,8 @@ from ringlet.db import Tx
 CHANNEL = "ringlet"
 HEARTBEAT_S = 2.0
 PATIENCE_S = 3.0
+RECONNECT_PAUSE_S = 0.3
+LOST = (psycopg.Error, OSError, TimeoutError)
 
 log = structlog.get_logger("ringlet.feed")
 
@@ -43,31 +45,33 @@ class Feed:
     async def run(self) -> None:
         """Listen until cancelled; connects again by itself."""
         while True:
-            try:
-                await self._listen()
-            except (psycopg.Error, OSError, TimeoutError) as error:
-                log.warning("feed_lost", error=str(error).strip())
-            self._doubt()
-            await asyncio.sleep(0.3)
+            with contextlib.suppress(*LOST):
+                connection = await psycopg.AsyncConnection.connect(
+                    self.conninfo, autocommit=True, connect_timeout=5, application_name="ringlet feed"
+                )
+                try:
+                    await self._listen(connection)
+                finally:
+                    await connection.close()
+            await asyncio.sleep(RECONNECT_PAUSE_S)
 
-    async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(
-            self.conninfo, autocommit=True, connect_timeout=5, application_name="ringlet feed"
-        )
+    async def _listen(self, connection: Tx) -> None:
         try:
             await connection.execute("listen ringlet")
             # What was read before this moment may be older than the first news: everybody starts afresh.
             self._doubt()
             self.sound = True
+            log.info("feed_sound")
             while True:
                 async for note in connection.notifies(timeout=HEARTBEAT_S):
                     self._hand_on(note.payload)
                 # A dead peer is silent; only an answer shows that the line still stands.
                 await asyncio.wait_for(connection.execute("select 1"), PATIENCE_S)
+        except LOST as error:
+            log.warning("feed_lost", error=str(error).strip())
+            raise
         finally:
-            self.sound = False
-            with contextlib.suppress(psycopg.Error, OSError):
-                await connection.close()
+            self._doubt()
 
     def _hand_on(self, payload: str) -> None:
         topic, _, subject = payload.partition(" ")

@@ -26,6 +26,8 @@ def configure(level: str, **always: str) -> None:
     )
     structlog.contextvars.bind_contextvars(**always)
     # Libraries that log by the standard library: only what somebody must act on.
+    # The pool reports every attempt to reach a server that is down; the feed has said it once.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Handler()], force=True)
 
 

@@ -158,9 +158,12 @@ def _secret(text: str, home: Path) -> bytes:
 def _secret_file(path: Path) -> str:
     """The installation's secret, made by whichever process comes first and never seen half written."""
     if not path.exists():
-        made = path.with_name(f"{path.name}.{os.getpid()}")
+        made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         made.touch(mode=0o600)
-        made.write_text(secrets.token_hex(SECRET_BYTES), encoding="ascii")
+        with made.open("w", encoding="ascii") as file:
+            file.write(secrets.token_hex(SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # every key that we ever hand out depends on it
         try:
             os.link(made, path)  # fails when another process was first; then theirs counts
         except FileExistsError:
