@@ -106,7 +106,7 @@ async def _count(tx: Tx, conditions: list[LiteralString], values: Mapping[str, A
     where = " and ".join(conditions)
     row = await (
         await tx.execute(
-            f"select count(*) from (select from activation where {where} limit %(most)s) as some",
+            f"select count(*) from (select from activation where {where} limit %(most)s) as counted",
             {**values, "most": COUNTED_MAX},
         )
     ).fetchone()

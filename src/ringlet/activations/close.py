@@ -36,9 +36,10 @@ async def refund(tx: Tx, desk: Desk, activation: Activation, to: State) -> Activ
     assert to in REFUNDED
     moved = await store.move(tx, activation, to)
     if moved is not None:
+        # The number before the money, as a sale locks them: two that lock in one order never wait in a circle.
+        await return_number(tx, desk, moved)
         wallet = await ledger.wallet(tx, moved.wallet_id)
         await ledger.release(tx, wallet, moved.amount_micros, moved.id)
-        await return_number(tx, desk, moved)
     return moved
 
 

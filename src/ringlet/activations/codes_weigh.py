@@ -29,11 +29,15 @@ _SENTENCE_END = re.compile(
 _TOLD_AFTER = re.compile(
     r" (?:is|es|est|ist|to|je|adalah|ialah|ni|\u00e9|e|-) (?![^\w\n]{0,3}[0-9])", re.IGNORECASE
 )
+_TOLD_BEFORE = re.compile(r"(?: (?:is|es|est|ist|lautet|è|é|e|to|je|är|er|on|adalah|ialah)|:) ?\Z", re.IGNORECASE)
+_TOLD = 36
 _JOINS = re.compile(
     r"[^\w\n]{0,6}(?:\b(?:is|es|est|ist|e|é|eh|este|jest|je|to|er|är|ar|on|adalah|ialah|ay|la|là|are|ni|to)\b|est:)?[^\w\n]{0,6}",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[0-9]{2}")
+_LONG_NUMBER = re.compile(r"[0-9]{3}")
+_NUMBERED = re.compile(r"[^\W\d_] ?# ?\Z")
 _LETTERS = re.compile(r"[^\W\d_]")
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 
@@ -107,21 +111,22 @@ def _words_points(
     if len(candidate.code) == SHORTEST and before < _RIGHT_AFTER:
         support = _NEVER
     if not words["code"].starts:
-        support = _unnamed(candidate, message, words, alone=len(starts) == 1)
+        support = _unnamed(candidate, message, words)
     return support - _named_otherwise(candidate, message, words)
 
 
-def _unnamed(candidate: Candidate, message: str, words: dict[str, Hits], *, alone: bool) -> float:
+def _unnamed(candidate: Candidate, message: str, words: dict[str, Hits]) -> float:
     """Points in a message without a word for a code, by how near it comes to asking for one."""
-    if not candidate.numeric:
+    if not candidate.numeric or _NUMBERED.search(message, max(0, candidate.start - 4), candidate.start):
         return _NEVER
+    alone = not _LONG_NUMBER.search(message.replace(message[candidate.start : candidate.end], ""))
     if words["context"].starts:
         asked = words["context"].last_ending_by(candidate.start)
+        if asked is not None and candidate.start - asked <= _TOUCHING:
+            return 6
         if words["notice"].starts:
             # "Confirm your appointment": such messages are searched, but only six digits will do.
             return -8
-        if asked is not None and candidate.start - asked <= _TOUCHING:
-            return 6
         return 0 if alone else -4
     if len(message) <= _SHORT:
         return 6 if alone else 2
@@ -137,6 +142,9 @@ def _before(candidate: Candidate, message: str, code_words: Hits, ends: list[int
     points = _REACH_BEFORE - _distance(message, word_end, candidate.start)
     if _JOINS.fullmatch(gap):
         points += 12
+    elif _TOLD_BEFORE.search(gap) and not _SENTENCE_END.search(gap):
+        # As in: the code for the door of the house in Mill Lane is 4410.
+        points = max(points, _TOLD)
     between = bisect_left(ends, candidate.start) - bisect_right(ends, word_end)
     return max(0, points - (20 if between > 0 else 0))
 
@@ -165,7 +173,11 @@ def _named_otherwise(candidate: Candidate, message: str, words: dict[str, Hits])
         return 60
     label_end = words["other"].last_ending_by(candidate.start)
     code_end = words["code"].last_ending_by(candidate.start)
+    asked = words["context"].last_ending_by(candidate.start) or 0
     if label_end is None or (code_end is not None and code_end >= label_end):
+        return 0
+    if asked > label_end and candidate.start - asked <= _TOUCHING:
+        # As in: on your other device enter 580217.
         return 0
     gap = message[label_end : candidate.start]
     # A word names one number only: in "card ending 4410 is 663805" the second is not the card's.
@@ -188,4 +200,6 @@ def _belief(candidate: Candidate, message: str, gap: str, code_end: int | None) 
         return 0.3
     # As in: code to open your account: 1234. Order numbers of six digits are rare, card tails have four.
     told_before = code_end is not None and not _SENTENCE_END.search(message, code_end, candidate.start)
-    return 0.5 if told_before and (gap.strip() == ":" or len(candidate.code) == _USUAL) else 1
+    if told_before and _TOLD_BEFORE.search(gap):
+        return 0.3
+    return 0.5 if told_before and len(candidate.code) == _USUAL else 1

@@ -207,7 +207,7 @@ order by id for update
 
 
 async def due(tx: Tx, limit: int) -> Sequence[Activation]:
-    """Activations whose time has come. Not locked: whoever moves one first, wins."""
+    """Activations whose time has come, not locked: `claim_due` follows."""
     cursor = tx.cursor(row_factory=args_row(Activation))
     await cursor.execute(_DUE, [limit])
     return await cursor.fetchall()
@@ -216,6 +216,18 @@ async def due(tx: Tx, limit: int) -> Sequence[Activation]:
 _DUE: LiteralString = (
     f"select {COLUMNS} from activation where due_at is not null and due_at <= now() order by due_at limit %s"
 )
+
+
+async def claim_due(tx: Tx, ids: Sequence[int]) -> list[Activation]:
+    """Those of the rows that are still due and that nobody else is working on, locked."""
+    cursor = tx.cursor(row_factory=args_row(Activation))
+    await cursor.execute(_CLAIM_DUE, [list(ids)])
+    return await cursor.fetchall()
+
+
+_CLAIM_DUE: LiteralString = f"""
+select {COLUMNS} from activation where id = any(%s) and due_at <= now() order by id for update skip locked
+"""
 
 
 async def hold_posting(tx: Tx, row_id: int) -> int:

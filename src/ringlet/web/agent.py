@@ -25,7 +25,7 @@ log = structlog.get_logger("ringlet.agent")
 class PushSms(Struct):
     """One message that came to one SIM card. `smsId` is the owner's own and never used twice."""
 
-    action: str
+    action: Annotated[str, Meta(extra_json_schema={"enum": ["PUSH_SMS"]})]
     key: str
     smsId: Annotated[int, Meta(ge=0, le=2**63 - 1)]  # noqa: N815 - the protocol's spelling
     phone: Annotated[int, Meta(ge=10_000, le=999_999_999_999_999)]
@@ -53,7 +53,10 @@ async def push_sms(request: Request[Any, Any, Any]) -> Response[PushAnswer]:
         )
     except Refusal as refusal:
         metrics.MESSAGES.labels(refusal.code).inc()
-        return _answer(PushAnswer("ERROR", refusal.message), _status_of(refusal))
+        answer = _answer(PushAnswer("ERROR", refusal.message), _status_of(refusal))
+        if refusal.retry_after_s is not None:
+            answer.headers["Retry-After"] = str(refusal.retry_after_s)
+        return answer
     metrics.MESSAGES.labels("taken").inc()
     return _answer(PushAnswer("SUCCESS"))
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import Parameter
+from litestar.openapi.spec import OpenAPIType
+from litestar.params import Parameter, QueryParameter
 
 from ringlet import canon, ledger, metrics, money
 from ringlet.activations import browse, buy, close, quote, resend
@@ -25,11 +27,24 @@ from ringlet.web.statuses import Statuses
 Req = Request[Any, Any, Any]
 WAIT_MAX_S = 60
 PAGE_MAX = 100_000
+COUNTRY_MAX = 9_999
 
 Service = Annotated[
     str, Parameter(pattern=r"^[a-z0-9_]{1,32}\Z", description="A service code of /services", examples=[])
 ]
-Country = Annotated[int, Parameter(ge=0, le=9_999, description="A country number of /countries")]
+Country = Annotated[int, Parameter(ge=0, le=COUNTRY_MAX, description="A country number of /countries")]
+# Filters. Litestar checks constraints around the None, not inside of it, and takes the text "null" for a
+# number that is None: so a country filter is read as text.
+ServiceFilter = Annotated[
+    str | None, Parameter(pattern=r"^[a-z0-9_]{1,32}\Z", description="A service code of /services")
+]
+CountryFilter = Annotated[
+    str | None,
+    Parameter(
+        schema_extra={"type": OpenAPIType.INTEGER, "minimum": 0, "maximum": COUNTRY_MAX},
+        description="A country number of /countries",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +83,14 @@ async def get_price(request: Req, service: Service, country: Country) -> Respons
 
 @get("/prices", operation_id="getPrices", summary="All prices", tags=["Prices"])
 async def get_prices(
-    request: Req, service: Service | None = None, country: Country | None = None
+    request: Req, service: ServiceFilter = None, country: CountryFilter = None
 ) -> Response[wire.PricesAnswer]:
     """Country → service → base price, sell price and stock. Send the ETag back as If-None-Match."""
     table = office(request).tables.of(caller(request, "prices:read").wallet.customer_id)
     if service is not None:
-        return await respond(request, table.service(service, country))  # type: ignore[return-value]
-    if country is not None:
-        return await respond(request, table.country(country))  # type: ignore[return-value]
+        return await respond(request, table.service(service, _number(country)))  # type: ignore[return-value]
+    if (number := _number(country)) is not None:
+        return await respond(request, table.country(number))  # type: ignore[return-value]
     return await respond(request, await table.full())  # type: ignore[return-value]
 
 
@@ -178,8 +193,8 @@ async def get_activations(
     request: Req,
     page: Annotated[int, Parameter(ge=1, le=PAGE_MAX, description="Counted from 1")] = 1,
     per_page: Annotated[int, Parameter(ge=1, le=100, description="Activations on a page")] = 25,
-    service: Service | None = None,
-    country: Country | None = None,
+    service: ServiceFilter = None,
+    country: CountryFilter = None,
     status: Annotated[
         str | None,
         Parameter(
@@ -188,9 +203,17 @@ async def get_activations(
         ),
     ] = None,
     since: Annotated[
-        datetime | None, Parameter(query="from", description="From this time on, RFC 3339")
+        str | None,
+        QueryParameter(
+            name="from", schema_extra={"format": "date-time"}, description="From this time on, RFC 3339"
+        ),
     ] = None,
-    until: Annotated[datetime | None, Parameter(query="to", description="Before this time, RFC 3339")] = None,
+    until: Annotated[
+        str | None,
+        QueryParameter(
+            name="to", schema_extra={"format": "date-time"}, description="Before this time, RFC 3339"
+        ),
+    ] = None,
     reference: Annotated[
         str | None,
         Parameter(pattern=r"^[^\x00-\x1f\x7f]{1,255}\Z", description="Your own, as the buy was given it"),
@@ -208,14 +231,29 @@ async def get_activations(
         per_page=per_page,
         before_id=None if cursor is None else int(cursor),
         service=service,
-        country=country,
+        country=_number(country),
         states=STATES_BY_WORD[status] if status else (),
-        since=since,
-        until=until,
+        since=_instant(since, "from"),
+        until=_instant(until, "to"),
         reference=reference,
     )
     found = await browse.browse(office(request).desk, wallet.id, wanted)
     return wire.answer(_list(found, wanted))
+
+
+def _number(country: str | None) -> int | None:
+    if country is None:
+        return None
+    if not (country.isascii() and country.isdigit() and len(country) <= len(str(COUNTRY_MAX))):
+        raise ValidationFailed(f"a whole number from 0 to {COUNTRY_MAX}", field="country")
+    return int(country)
+
+
+def _instant(text: str | None, field: str) -> datetime | None:
+    try:
+        return None if text is None else msgspec.convert(text, wire.Instant)
+    except msgspec.ValidationError as error:
+        raise ValidationFailed("a time with its zone, such as 2025-11-08T21:50:34Z", field=field) from error
 
 
 def _list(found: browse.Page, wanted: Wanted) -> wire.ListAnswer:

@@ -72,13 +72,14 @@ async def read(request: Request[Any, Any, Any], kind: type[T]) -> T:
     if not (content_type == "application/json" or content_type.endswith("+json")):
         raise ValidationFailed("send JSON with 'Content-Type: application/json'", field="body")
     try:
-        return _decoder(kind).decode(await request.body())
+        decoded: T = _decoder(kind).decode(await request.body())
     except msgspec.ValidationError as error:
         raise _not_valid(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
         raise ValidationFailed("not valid JSON", field="body") from error
     except ClientException as error:
         raise ValidationFailed("larger than 64 KiB or cut off", field="body") from error
+    return decoded
 
 
 @functools.cache

@@ -8,11 +8,13 @@ from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from ringlet import migrations
 from ringlet.errors import NotFound, Refusal
 from ringlet.settings import Settings
 from ringlet.web.api import office
 
 HTTP_UNAVAILABLE = 503
+NEWEST_MIGRATION = max(migrations.known())
 
 
 @get("/healthz", include_in_schema=False)
@@ -26,9 +28,11 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[dict[str, str]]:
     """The database answers and has this version's schema."""
     try:
         async with office(request).desk.db.connection() as tx:
-            await tx.execute("select from schema_migration limit 1")
+            row = await (await tx.execute("select max(number) from schema_migration")).fetchone()
     except Refusal:
         return Response({"status": "database out of reach"}, status_code=HTTP_UNAVAILABLE)
+    if row is None or row[0] < NEWEST_MIGRATION:
+        return Response({"status": "migrations missing: ringlet migrate"}, status_code=HTTP_UNAVAILABLE)
     return Response({"status": "ready"})
 
 

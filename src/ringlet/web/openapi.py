@@ -127,10 +127,19 @@ PARAMETERS: Mapping[str, Json] = {
     "IfNoneMatch": {
         "name": "If-None-Match", "in": "header", "required": False,
         "description": "The ETag of the answer that you have; 304 when it is still the answer",
-        "schema": {"type": "string", "pattern": "^[ -~]*$"},
+        "schema": {"type": "string"},
         "example": '"3f786850e387550fdab836ed7e6dc881"',
     },
 }  # fmt: skip
+
+_BOUGHT = "$response.body#/activation/activation_id"
+
+#: what follows a purchase
+LINKS: Mapping[str, Json] = {
+    "status": {"operationId": "getStatus", "parameters": {"activation_id": _BOUGHT}},
+    "resend": {"operationId": "resend", "requestBody": {"activation_id": _BOUGHT}},
+    "cancel": {"operationId": "cancel", "requestBody": {"activation_id": _BOUGHT}},
+}
 
 
 def handler(public: Sequence[ControllerRouterHandler]) -> HTTPRouteHandler:
@@ -210,6 +219,10 @@ def _describe(operation: Json, answer: type[msgspec.Struct], examples: Json) -> 
         ),
         **_refusals(name),
     }
+    if name in {"buy", "resend"}:
+        operation["responses"]["200"]["links"] = {
+            each: {"$ref": f"#/components/links/{each}"} for each in LINKS
+        }
 
 
 def _parameter(made: Json) -> Json:
@@ -304,6 +317,7 @@ def _components(answers: Mapping[str, type[msgspec.Struct]]) -> Json:
         "schemas": {**taken, **given},
         "headers": dict(HEADERS),
         "parameters": dict(PARAMETERS),
+        "links": dict(LINKS),
         "securitySchemes": {
             "apiKey": {
                 "type": "http",

@@ -54,8 +54,8 @@ def render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     elif isinstance(refusal, ServiceUnavailable) and error.__cause__ is not None:
         log.warning("out_of_reach", request_id=request_id, cause=type(error.__cause__).__name__)
     found = headers(refusal)
-    if isinstance(error, HTTPException) and error.headers and "Allow" in error.headers:
-        found["Allow"] = error.headers["Allow"]
+    if isinstance(error, HTTPException) and error.headers and "allow" in error.headers:
+        found["Allow"] = error.headers["allow"]
     return Response(
         body(refusal, request_id), status_code=refusal.status, media_type="application/json", headers=found
     )

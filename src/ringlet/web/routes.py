@@ -8,7 +8,7 @@ import structlog
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
@@ -38,7 +38,7 @@ def make(desk: Desk) -> ASGIApp:
         tables=PriceTables(desk),
         codes=CodeLists(desk),
     )
-    public = [api.router, agent.push_sms]
+    public: list[ControllerRouterHandler] = [api.router, agent.push_sms]
     app = Litestar(
         route_handlers=[*public, _health(), openapi.handler(public)],
         exception_handlers={
