@@ -35,13 +35,20 @@ async def main(conninfo: str, offer_id: int, tasks: int, wallet_ids: list[int]) 
         while line := await asyncio.to_thread(sys.stdin.readline):
             until = perf_counter() + float(line)
             began = perf_counter()
-            jobs = [
-                _sell(desk, wallets[index % len(wallets)], terms, until) for index in range(tasks)
-            ]
+            jobs = [_sell(desk, wallets[index % len(wallets)], terms, until) for index in range(tasks)]
             took = sorted(each for job in await asyncio.gather(*jobs) for each in job)
-            per_s = len(took) / (perf_counter() - began)
-            figures = {"per_s": per_s, "p50_ms": took[len(took) // 2] / 1e6, "p99_ms": took[len(took) * 99 // 100] / 1e6}
-            print(json.dumps(figures), flush=True)
+            print(json.dumps(_part(took, perf_counter() - began)), flush=True)
+
+
+def _part(took: list[int], seconds: float) -> dict[str, float]:
+    n = len(took)
+    return {
+        "answers": n,
+        "per_s": n / seconds,
+        "p50_ms": took[n // 2] / 1e6,
+        "p99_ms": took[n * 99 // 100] / 1e6,
+        "max_ms": took[-1] / 1e6,
+    }
 
 
 async def _sell(desk: Desk, wallet: Wallet, terms: sale.Terms, until: float) -> list[int]:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
+from bench.ground import Ground, connect
 from ringlet import accounts
 from ringlet.desk import Desk
-
-from bench.ground import Ground, connect
 
 BALANCE_MICROS = 10**15
 COUNTRY = 6
@@ -24,7 +23,9 @@ def customers(ground: Ground, url: str, count: int) -> Customers:
 
     async def open_all(desk: Desk) -> list[str]:
         return [
-            (await accounts.open_account(desk, f"c{index}@bench.example", BALANCE_MICROS, actor="bench")).api_key
+            (
+                await accounts.open_account(desk, f"c{index}@bench.example", BALANCE_MICROS, actor="bench")
+            ).api_key
             for index in range(count)
         ]
 

@@ -65,7 +65,9 @@ class VoidRunError(Exception):
     """Some answers were errors: what was measured is not what was meant."""
 
 
-def request(method: str, path: str, key: str, body: str = "", headers: Mapping[str, str] | None = None) -> str:
+def request(
+    method: str, path: str, key: str, body: str = "", headers: Mapping[str, str] | None = None
+) -> str:
     """One request as it goes over the line."""
     lines = [f"{method} {path} HTTP/1.1", "Host: bench", "Accept: application/json"]
     if key:

@@ -32,7 +32,12 @@ def _in_steps(url: str, statement: str, activations: int) -> None:
     with connect(url) as connection:
         connection.execute("set session_replication_role = replica; set synchronous_commit = off")
         for low in range(1, activations + 1, STEP):
-            values = {"low": low, "high": min(low + STEP - 1, activations), "n": activations, "amount": AMOUNT_MICROS}
+            values = {
+                "low": low,
+                "high": min(low + STEP - 1, activations),
+                "n": activations,
+                "amount": AMOUNT_MICROS,
+            }
             connection.execute(statement.encode(), values)
 
 

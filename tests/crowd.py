@@ -94,7 +94,7 @@ class Crowd:
             ) as answer:
                 is_json = answer.content_type == "application/json"
                 decoded = await answer.json() if is_json else await answer.text()
-                return Answer(answer.status, decoded, dict(answer.headers))
+                return Answer(answer.status, decoded, answer.headers)
         except aiohttp.ClientConnectorError:
             return Answer(UNSENT, None, {})
         except (aiohttp.ClientError, TimeoutError, OSError):

@@ -45,7 +45,7 @@ def test_an_operators_first_hour(office: Site, tmp_path: Path) -> None:
     )
     assert (loaded["added"], loaded["rejected"][0]["line"]) == (2, 3)
     assert loaded["agent_key"].startswith("rl_agent_")
-    assert "telkomsel" in run(office, "stock", "list")
+    assert "telkomsel" in run(office, "stock", "list", "--limit", "5000")
 
     run(office, "pricing", "set", "--markup", "30%")
     run(office, "pricing", "set", "--price", "0.5", "--service", "wa", "--country", "6")

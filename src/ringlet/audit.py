@@ -134,8 +134,8 @@ CHECKS: tuple[Check, ...] = (
         where a.id is null or a.wallet_id <> i.wallet_id
     """),
     Check("I14", "nothing is left open past its time", f"""
-        select format('activation %s is %s since it was due at %s', id, state, due_at)
-        from activation where due_at < now() - {OVERDUE}
+        select format('activation %s is %s and its time was up at %s', id, state, least(due_at, expires_at))
+        from activation where due_at is not null and least(due_at, expires_at) < now() - {OVERDUE}
         union all
         select format('activation %s is %s and never due', id, state)
         from activation where due_at is null and state in ('ordering', 'waiting', 'received')

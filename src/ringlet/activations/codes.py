@@ -14,7 +14,7 @@ from importlib.resources import files
 from ringlet.activations.codes_candidates import candidates
 from ringlet.activations.codes_mask import cover
 from ringlet.activations.codes_read import folded, plain
-from ringlet.activations.codes_weigh import ENOUGH, weigh_all, worth_searching
+from ringlet.activations.codes_weigh import ENOUGH, weigh_all
 from ringlet.activations.codes_words import find_words
 
 # https://wicg.github.io/sms-one-time-codes/ : the last line is "@host #code", then maybe "@embedded host".
@@ -65,8 +65,6 @@ def _by_rule(message: str, sender: str, service: str) -> str | None:
 def _by_weight(message: str) -> str | None:
     small = folded(message)
     words = find_words(small)
-    if not worth_searching(message, words):
-        return None
     found = candidates(cover(message, small), words["code"].ends)
     best = max(weigh_all(found, message, words), key=lambda weighed: weighed[0], default=None)
     if best is None or best[0] < ENOUGH:

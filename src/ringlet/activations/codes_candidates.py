@@ -21,11 +21,13 @@ _GLUED_BEFORE = re.compile(r"[A-Za-z]{2,40}([0-9]{4,8})")
 # Everyday words of letters and digits that look like a code.
 _NO_CODE = re.compile(
     r"[0-9]+(?:st|nd|rd|th|am|pm|gb|mb|kb|km|kg|cm|mm|hrs|hr|min|mins|sec|digit|step|way|x|g|k|h|p)"
+    r"|[0-9]{1,2}-[a-z]+"
     r"|(?:covid|ipv|mp|ps|iphone|ios|android|windows|web|utf|sha|gmt|utc|rs|inr|usd|rp|rm|no|ver|v)-?[0-9]+[a-z]?",
     re.IGNORECASE,
 )
 
 
+_SPELT = re.compile(r"[a-z]{3}")
 _OFFER = re.compile(r"[A-Z]{4,}(?:[1-9]0|[1-9]5|20[0-9]{2}|100)")
 
 
@@ -136,7 +138,12 @@ def _mixed(start: int, token: str, code_word_ends: list[int]) -> Iterator[Candid
 
 
 def _letter_doubt(token: str) -> int:
-    """Doubt about letters with digits: codes seldom mix both cases, "FRIDAY30" is an advertisement."""
+    """Doubt about letters with digits: codes seldom mix both cases, "FRIDAY30" is an advertisement, "5Post" a name."""
     letters = [character for character in token if character.isalpha()]
     uneven = any(map(str.isupper, letters)) and any(map(str.islower, letters))
-    return (12 if uneven else 0) + (8 if len(token) == SHORT else 0) + (60 if _OFFER.fullmatch(token) else 0)
+    return (
+        (12 if uneven else 0)
+        + (12 if _SPELT.search(token) else 0)
+        + (8 if len(token) == SHORT else 0)
+        + (60 if _OFFER.fullmatch(token) else 0)
+    )

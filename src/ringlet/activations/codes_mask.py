@@ -29,12 +29,19 @@ _PHONE = re.compile(
     r"|(?<![0-9A-Za-z-])0[0-9]{8,10}(?![0-9])"
     r"|(?<![0-9A-Za-z-])1[38]00[ -]?[0-9]{2,3}[ -]?[0-9]{2,4}(?![0-9])"
     r"|\*[0-9][0-9*]{0,20}#"
+    r"|(?i:(?<![A-Za-z])(?:text|reply|send|sms|forward|report)(?: [A-Za-z]{1,12}){1,4} to [0-9]{3,7}(?![0-9]))"
+    r"|(?<![0-9A-Za-z-])0[0-9]{3,5} [0-9]{5,7}(?![0-9])|(?<![0-9A-Za-z-])0[0-9]{3}-[0-9]{2}-[0-9]{4}(?![0-9])"
+)
+_STREET = re.compile(
+    r"(?<![0-9A-Za-z-])[0-9]{1,5} (?:[NSEW]\.? )?(?:[A-Z][a-z]{1,20} ){1,2}"
+    r"(?:St|Street|Ave|Avenue|Rd|Road|Dr|Drive|Blvd|Ln|Lane|Way|Ct|Court|Pl|Place)(?![A-Za-z])"
 )
 _CARD_TAIL = re.compile(
     r"(?<![0-9A-Za-z])(?:[A-Z]{2})?[0-9]{0,8}(?:[xX]{1,16}|[*•·]{1,16}|(?<!\.)\.\.|(?<![^\s(:])\.{3})[0-9]{3,4}"
     r"(?![0-9*•·A-Za-z])"
     r"|(?<![0-9A-Za-z])[0-9]{0,8}(?:[xX]{2,16}|[*•·]{2,16})[ -]?[0-9]{2,6}(?![0-9*•·A-Za-z])"
     r"|(?<![0-9A-Za-z])[0-9]{2,6}[xX*•]{2,12}(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z-])[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{8}(?![0-9])"
 )
 _YEAR = r"(?:(?:19|20|25|14|13)[0-9]{2}|[23][0-9])"
 _DATE = re.compile(
@@ -78,8 +85,8 @@ def _layers() -> tuple[tuple[re.Pattern[str], bool], ...]:
     Spans of time come before decimals: "1234,5分" is the code 1234 and five minutes.
     """
     return (
-        (_LINK, False), (_APP_HASH, False), (_span_of_time(), True), (_DATE, False), (_CLOCK, False), (_money(), True),
-        (_CARD_TAIL, False), (_PHONE, False), (_DECIMAL, False), (_RATE, False),
+        (_LINK, False), (_APP_HASH, False), (_day_of_month(), True), (_span_of_time(), True), (_DATE, False), (_CLOCK, False), (_money(), True),
+        (_CARD_TAIL, False), (_PHONE, False), (_STREET, False), (_DECIMAL, False), (_RATE, False),
     )  # fmt: skip
 
 
@@ -87,6 +94,15 @@ def _span_of_time() -> re.Pattern[str]:
     units: list[str] = word_lists()["time"]["after"]
     near, far = _by_length(units)
     return re.compile(rf"(?<![0-9A-Za-z])[0-9]{{1,3}}(?:[ -]{{0,2}}{any_of(far)}|{any_of(near)})")
+
+
+def _day_of_month() -> re.Pattern[str]:
+    """Days with the name of a month, and their year: "21 de novembro de 2025", "Nov 21, 2025"."""
+    month = any_of(word_lists()["time"]["months"]) + r"[^\W\d_]{0,6}"
+    name = rf"(?<![^\W\d_]){month}\.?"
+    day = r"(?<![0-9A-Za-z])[0-3]?[0-9](?: ?- ?[0-3]?[0-9])?(?:st|nd|rd|th|er|\.|\u00ba)?"
+    year = r"(?:,?(?: de| del|\.)? (?:20|25)[0-9]{2}(?![0-9]))?"
+    return re.compile(rf"{day} ?(?:de |di )?{name}{year}|{name} {day}{year}(?![0-9])")
 
 
 def _money() -> re.Pattern[str]:

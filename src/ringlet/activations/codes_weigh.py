@@ -17,50 +17,41 @@ _REACH_AFTER = 52
 _RIGHT_AFTER = 54  # what three digits need
 _BESIDE, _BESIDE_FIRST = 34, 22  # what letters with digits need, and where they begin the message
 _NEVER = -100
+_TOLD = 36  # points of "is" or ":" right before a number, with a word for a code earlier in the sentence
+_SENTENCE = 80  # characters of a sentence
 _LABEL_REACH = 18  # characters between "order" and its number
 _NUMBER_SIGN = 4  # letters in "no." or "nr"
 _USUAL = 6
 _TINY = 30
 _TOUCHING = 2
+_ASKED = 20  # what "enter" right before a number is worth
 _PER_CHARACTER = 0.8
 _SENTENCE_END = re.compile(
     r"[!?\u061f](?=\s)|(?<!\bno)(?<!\bnr)(?<!\bref)(?<!\btel)(?<!\bacc)\.(?=\s)|\u3002|\n", re.IGNORECASE
 )
+# "is" in the languages that put it between a word and its number; "to" is Polish too.
+_IS = r"(?:is|are|es|est|ist|lautet|este|jest|je|\u00e8|\u00e9|eh|e|to|er|\u00e4r|ar|on|adalah|ialah|ay|la|l\u00e0|ni)"
 _TOLD_AFTER = re.compile(
-    r" (?:is|es|est|ist|to|je|adalah|ialah|ni|\u00e9|e|-) (?![^\w\n]{0,3}[0-9])", re.IGNORECASE
-)
-_TOLD_BEFORE = re.compile(r"(?: (?:is|es|est|ist|lautet|è|é|e|to|je|är|er|on|adalah|ialah)|:) ?\Z", re.IGNORECASE)
-_TOLD = 36
-_JOINS = re.compile(
-    r"[^\w\n]{0,6}(?:\b(?:is|es|est|ist|e|é|eh|este|jest|je|to|er|är|ar|on|adalah|ialah|ay|la|là|are|ni|to)\b|est:)?[^\w\n]{0,6}",
+    r" (?:is|es|est|ist|to(?= kod| tw| has)|je|adalah|ialah|ni|\u00e9|e|-) (?![^\w\n]{0,3}[0-9])",
     re.IGNORECASE,
 )
+_TOLD_BEFORE = re.compile(rf"(?: {_IS}|:) ?\Z", re.IGNORECASE)
+_JOINS = re.compile(rf"[^\w\n]{{0,6}}(?:\b{_IS}\b|est:)?[^\w\n]{{0,6}}", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{2}")
-_LONG_NUMBER = re.compile(r"[0-9]{3}")
-_NUMBERED = re.compile(r"[^\W\d_] ?# ?\Z")
+_OTHER_NUMBER = re.compile(r"[0-9]{3}|[0-9][:/.,h][0-9]")  # no span of time: "10 min" stands in any message
+_NUMBERED = re.compile(r"[^\W\d_] ?# ?\Z")  # "Juror #104882"
 _LETTERS = re.compile(r"[^\W\d_]")
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 
-# Messages without a word for a code are searched when they are short, or speak of logging in.
+# Messages without a word for a code are read when they are short, or speak of logging in.
 _SHORT, _MIDDLING = 110, 300
-
-
-def worth_searching(message: str, words: dict[str, Hits]) -> bool:
-    """Whether the message may hold a code at all: it names one, or it is no plain notice."""
-    if words["code"].starts:
-        return True
-    if words["context"].starts:
-        return True
-    if words["notice"].starts:
-        return False
-    # "parcel", "account", "call us" and nothing of logging in: a notice in a language whose words for one we lack.
-    return len(message) <= (_TINY if words["other"].starts else _MIDDLING)
 
 
 def weigh_all(found: list[Candidate], message: str, words: dict[str, Hits]) -> list[tuple[float, Candidate]]:
     """Every candidate with its points, in order of place; the first of equals is the better one."""
-    starts = [candidate.start for candidate in found]
-    ends = [candidate.end for candidate in found]
+    rivals = [candidate for candidate in found if len(candidate.code) > SHORTEST]
+    starts = [candidate.start for candidate in rivals]
+    ends = [candidate.end for candidate in rivals]
     numbers = [candidate.code for candidate in found]
     weighed = []
     for candidate in found:
@@ -112,6 +103,8 @@ def _words_points(
         support = _NEVER
     if not words["code"].starts:
         support = _unnamed(candidate, message, words)
+    if candidate.numeric and _touches(words["ask"], candidate):
+        support = max(support, _ASKED)
     return support - _named_otherwise(candidate, message, words)
 
 
@@ -119,18 +112,24 @@ def _unnamed(candidate: Candidate, message: str, words: dict[str, Hits]) -> floa
     """Points in a message without a word for a code, by how near it comes to asking for one."""
     if not candidate.numeric or _NUMBERED.search(message, max(0, candidate.start - 4), candidate.start):
         return _NEVER
-    alone = not _LONG_NUMBER.search(message.replace(message[candidate.start : candidate.end], ""))
+    # "Confirm your appointment": such messages are searched, but only six digits will do.
+    if words["context"].starts and words["notice"].starts:
+        return -8
+    alone = not _OTHER_NUMBER.search(message.replace(message[candidate.start : candidate.end], ""))
     if words["context"].starts:
-        asked = words["context"].last_ending_by(candidate.start)
-        if asked is not None and candidate.start - asked <= _TOUCHING:
-            return 6
-        if words["notice"].starts:
-            # "Confirm your appointment": such messages are searched, but only six digits will do.
-            return -8
-        return 0 if alone else -4
+        return 6 if _touches(words["context"], candidate) else 0 if alone else -4
+    # "parcel", "account", "call us" and nothing of logging in: a notice in a language whose words for one we lack.
+    if words["notice"].starts or len(message) > (_TINY if words["other"].starts else _MIDDLING):
+        return _NEVER
     if len(message) <= _SHORT:
-        return 6 if alone else 2
+        return 6 if alone else -14
     return -4 if len(candidate.code) == _USUAL else -30
+
+
+def _touches(words: Hits, candidate: Candidate) -> bool:
+    """Whether one of `words` ends right before the candidate."""
+    end = words.last_ending_by(candidate.start)
+    return end is not None and candidate.start - end <= _TOUCHING
 
 
 def _before(candidate: Candidate, message: str, code_words: Hits, ends: list[int]) -> float:
@@ -142,7 +141,7 @@ def _before(candidate: Candidate, message: str, code_words: Hits, ends: list[int
     points = _REACH_BEFORE - _distance(message, word_end, candidate.start)
     if _JOINS.fullmatch(gap):
         points += 12
-    elif _TOLD_BEFORE.search(gap) and not _SENTENCE_END.search(gap):
+    elif len(gap) <= _SENTENCE and _TOLD_BEFORE.search(gap) and not _SENTENCE_END.search(gap):
         # As in: the code for the door of the house in Mill Lane is 4410.
         points = max(points, _TOLD)
     between = bisect_left(ends, candidate.start) - bisect_right(ends, word_end)
@@ -155,13 +154,16 @@ def _after(candidate: Candidate, message: str, code_words: Hits, starts: list[in
     if word_start is None:
         return 0
     points = _REACH_AFTER - _distance(message, candidate.end, word_start)
+    if _TOLD_AFTER.match(message, candidate.end):
+        # As in: 38205 is your code for transfer 44719203.
+        points += 12
     between = bisect_left(starts, word_start) - bisect_right(starts, candidate.start)
     return max(0, points - (20 if between > 0 else 0))
 
 
 def _distance(message: str, start: int, end: int) -> float:
     """Points lost over a stretch: its characters, its commas, the ends of sentences in it."""
-    near = min(end, start + 80)
+    near = min(end, start + _SENTENCE)
     sentences = len(_SENTENCE_END.findall(message, start, near))
     return _PER_CHARACTER * (end - start) + 15 * sentences + 8 * message.count(",", start, near)
 
@@ -171,13 +173,12 @@ def _named_otherwise(candidate: Candidate, message: str, words: dict[str, Hits])
     label_start = words["other_after"].first_starting_from(candidate.end)
     if label_start is not None and not message[candidate.end : label_start].strip(" '-"):
         return 60
+    if _touches(words["ask"], candidate):
+        # As in: on your other device enter 580217.
+        return 0
     label_end = words["other"].last_ending_by(candidate.start)
     code_end = words["code"].last_ending_by(candidate.start)
-    asked = words["context"].last_ending_by(candidate.start) or 0
     if label_end is None or (code_end is not None and code_end >= label_end):
-        return 0
-    if asked > label_end and candidate.start - asked <= _TOUCHING:
-        # As in: on your other device enter 580217.
         return 0
     gap = message[label_end : candidate.start]
     # A word names one number only: in "card ending 4410 is 663805" the second is not the card's.
@@ -193,7 +194,8 @@ def _named_otherwise(candidate: Candidate, message: str, words: dict[str, Hits])
 
 def _belief(candidate: Candidate, message: str, gap: str, code_end: int | None) -> float:
     """How far to believe that the word before `gap` names the candidate, from 0 to 1."""
-    if len(message) <= _TINY:
+    if len(message) <= _TINY and message.isascii():
+        # Thirty letters say little beside the number; thirty Chinese characters are a whole message.
         return 0.25
     # As in: Samsung account: 148820 is your code.
     if _TOLD_AFTER.match(message, candidate.end):

@@ -11,7 +11,7 @@ from typing import Any
 from ringlet.activations.codes_read import folded, plain
 
 # The kinds of words in code_words.toml that are looked for one by one.
-KINDS = ("code", "context", "other", "other_after", "notice")
+KINDS = ("code", "ask", "context", "other", "other_after", "notice")
 
 # A message of normal length has under twenty; the rest of a hostile one is not worth reading.
 MOST_HITS = 400

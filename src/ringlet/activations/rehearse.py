@@ -2,6 +2,8 @@
 
 from typing import LiteralString
 
+import structlog
+
 from ringlet import idempotency, ledger, money
 from ringlet.activations import quote, receive, store
 from ringlet.activations.receive import IncomingMessage
@@ -10,9 +12,12 @@ from ringlet.activations.states import State
 from ringlet.activations.store import Activation, NewActivation
 from ringlet.db import Tx
 from ringlet.desk import Desk
+from ringlet.errors import ServiceUnavailable
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 from ringlet.suppliers import simulator
+
+log = structlog.get_logger("ringlet.rehearse")
 
 
 async def sell(
@@ -69,17 +74,29 @@ async def find_out(tx: Tx, activation: Activation) -> Activation | None:
 
 
 async def push_due(desk: Desk, limit: int = 200) -> int:
-    """Push the simulated messages whose time has come, each in a transaction of its own; returns how many."""
+    """Push the simulated messages whose time has come, each in a transaction of its own; returns how many.
+
+    One that cannot be pushed stays due and stops no other. Refuses: ServiceUnavailable.
+    """
     async with desk.db.connection() as tx:
         due = await (
             await tx.execute(
                 "select id from simulated_message where due_at <= now() order by due_at limit %s", [limit]
             )
         ).fetchall()
-    for (planned_id,) in due:
+    return sum([await _push_one(desk, planned_id) for (planned_id,) in due])
+
+
+async def _push_one(desk: Desk, planned_id: int) -> bool:
+    try:
         async with desk.db.transaction() as tx:
             await _push(tx, planned_id)
-    return len(due)
+    except ServiceUnavailable:
+        raise
+    except Exception:
+        log.exception("cannot_push", simulated_message=planned_id)
+        return False
+    return True
 
 
 async def _push(tx: Tx, planned_id: int) -> None:

@@ -230,6 +230,14 @@ select {COLUMNS} from activation where id = any(%s) and due_at <= now() order by
 """
 
 
+async def postpone(tx: Tx, row_id: int, seconds: float) -> None:
+    """Make a due row due later; its lease ends when it ended."""
+    await tx.execute(
+        "update activation set due_at = now() + make_interval(secs => %s) where id = %s and due_at <= now()",
+        [seconds, row_id],
+    )
+
+
 async def hold_posting(tx: Tx, row_id: int) -> int:
     """The posting that held the price of an activation; 0 when it cost nothing."""
     row = await (

@@ -16,6 +16,7 @@ from ringlet.errors import Refusal
 BATCH = 400
 TOGETHER = 50  # of one wallet in one transaction: one commit instead of fifty
 AT_ONCE = 4
+POSTPONED_S = 60
 
 log = structlog.get_logger("ringlet.watch")
 
@@ -58,8 +59,15 @@ async def _settle(desk: Desk, ids: Sequence[int]) -> int:
     except Exception:
         if len(ids) == 1:
             log.exception("cannot_settle", activation_row=ids[0])
+            await _postpone(desk, ids[0])
             return 0
     return sum([await _settle(desk, [each]) for each in ids])
+
+
+async def _postpone(desk: Desk, row_id: int) -> None:
+    """Try this one again later, so that many of its kind cannot fill every round; the audit names it meanwhile."""
+    async with desk.db.connection() as tx:
+        await store.postpone(tx, row_id, POSTPONED_S)
 
 
 async def _time_out(tx: Tx, desk: Desk, activation: Activation) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, InternalServerException
 from msgspec import Meta, Struct
 
 from ringlet import money
@@ -77,7 +77,7 @@ async def read(request: Request[Any, Any, Any], kind: type[T]) -> T:
         raise _not_valid(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
         raise ValidationFailed("not valid JSON", field="body") from error
-    except ClientException as error:
+    except (ClientException, InternalServerException) as error:  # the second: the client went away
         raise ValidationFailed("larger than 64 KiB or cut off", field="body") from error
     return decoded
 

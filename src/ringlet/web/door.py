@@ -13,7 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 
 from ringlet import metrics
-from ringlet.errors import Refusal
+from ringlet.errors import NotFound, Refusal
 from ringlet.web import refusals
 from ringlet.web.api import Office
 
@@ -59,6 +59,8 @@ class Door:
 
         path: str = scope["path"]
         try:
+            if "//" in path:  # the router would read it as one slash, past this door
+                raise NotFound("No such address")
             if path.startswith(API):
                 await self._let_in(scope, state, added)
             await self._app(scope, receive, send_on)

@@ -1,0 +1,66 @@
+"""The hundred-thousandth buy beside the first: what was sold must not slow the search for what is free."""
+
+from bench import fill, load
+from bench.fill import Customers
+from bench.ground import Ground, Running, settle
+from bench.load import Part, Plan, Result
+from bench.rates import CONNECTIONS, CUSTOMERS, buy_scripts
+from bench.table import Line, at_least, told
+
+WINDOW = 5_000
+WARM_UP = 2_000
+SOLD_BEFORE = 10  # nine of ten numbers
+
+
+def measure(ground: Ground, buys: int) -> list[Line]:
+    """A plain sequence of `buys`, then the first buys of a fresh process, then a shelf that was sold before."""
+    url = ground.database("hundredth")
+    people = fill.customers(ground, url, CUSTOMERS)
+    fill.shelf(url, "tg", 2 * WARM_UP + 1_000, first=20_000_000_000)
+    fill.shelf(url, "ig", buys + 3 * WINDOW, first=30_000_000_000)
+    used = fill.shelf(url, "wa", SOLD_BEFORE * (buys + WINDOW), first=40_000_000_000)
+    finished = fill.sell_and_finish(url, used, keep_every=SOLD_BEFORE)
+    settle(url)
+    with ground.site(url) as site:
+        _warm_up(site, people)
+        plain = _buy(site, people, "ig", buys)
+    with ground.site(url) as site:
+        _warm_up(site, people)
+        one = load.run(Plan(site.port, buy_scripts(people, "ig"), 1, count=1)).whole
+        restarted = _buy(site, people, "ig", 2 * WINDOW).first
+        sold_before = _buy(site, people, "wa", buys)
+    ground.drop(url)
+    assert restarted is not None
+    name = f"{buys:,} buys"
+    return [
+        *_compared(name, plain),
+        told("hundredth", "the next process's first buy", f"{one.max_ms:.1f} ms"),
+        told("hundredth", f"its next {WINDOW:,}", _spelled(restarted)),
+        *_compared(f"{name}, {finished:,} sold before", sold_before),
+    ]
+
+
+def _warm_up(site: Running, people: Customers) -> None:
+    load.run(Plan(site.port, buy_scripts(people, "tg"), CONNECTIONS, count=WARM_UP))
+
+
+def _buy(site: Running, people: Customers, service: str, count: int) -> Result:
+    return load.run(Plan(site.port, buy_scripts(people, service), CONNECTIONS, count=count, window=WINDOW))
+
+
+def _compared(name: str, result: Result) -> list[Line]:
+    assert result.first is not None
+    assert result.last is not None
+    first, last = result.first, result.last
+    return [
+        told("hundredth", f"{name}: all", _spelled(result.whole)),
+        told("hundredth", f"{name}: first {WINDOW:,}", _spelled(first)),
+        told("hundredth", f"{name}: last {WINDOW:,}", _spelled(last)),
+        at_least("hundredth", f"{name}: last / first", last.per_s / first.per_s, 0.90),
+    ]
+
+
+def _spelled(part: Part) -> str:
+    return (
+        f"{part.per_s:,.0f}/s, p50 {part.p50_ms:.2f} ms, p99 {part.p99_ms:.2f} ms, max {part.max_ms:.0f} ms"
+    )
