@@ -98,7 +98,7 @@ class Ground:
             descriptor = listener.fileno()
             with self._process([*command, str(descriptor)], more, descriptor) as process:
                 began = time.monotonic()
-                _wait(process, f"http://127.0.0.1:{port}{ready}")
+                self._wait(process, f"http://127.0.0.1:{port}{ready}")
                 yield Running(port, process.pid, time.monotonic() - began)
 
     @contextlib.contextmanager
@@ -124,6 +124,18 @@ class Ground:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def _wait(self, process: subprocess.Popen[bytes], url: str) -> None:
+        until = time.monotonic() + READY_WITHIN_S
+        while time.monotonic() < until and process.poll() is None:
+            try:
+                with urllib.request.urlopen(url, timeout=2) as answer:
+                    if answer.status == 200:
+                        return
+            except OSError:
+                time.sleep(0.05)
+        log = (self.home / "processes.log").read_text(encoding="utf-8", errors="replace")
+        raise RuntimeError(f"a process does not answer:\n{log[-2000:]}")
 
 
 @dataclass(frozen=True)
@@ -151,19 +163,6 @@ class Running:
                 return answer.status, answer.read(), answer.headers
         except urllib.error.HTTPError as error:
             return error.code, error.read(), error.headers
-
-
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    until = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < until:
-        assert process.poll() is None, "the process ended; see processes.log (--keep keeps it)"
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.05)
-    raise TimeoutError(url)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AsyncExitStack
@@ -81,8 +82,11 @@ class Rig:
     def cut_connections(self) -> None:
         """What a crash of the process looks like from the database."""
         self.outside.execute(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = %s", [FRONT]
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s", [FRONT]
         )
+        until = time.monotonic() + 10
+        while self.outside.execute(_ALIVE, [FRONT]).fetchone() is not None:
+            assert time.monotonic() < until, "connections that cannot be cut"
 
     def example(self) -> "Example":
         return self.run(self._example(next(self._examples)))
@@ -209,6 +213,7 @@ def _far(seconds: float) -> float:
     return seconds * 30 if abs(seconds) < 60 else seconds
 
 
+_ALIVE = "select from pg_stat_activity where application_name = %s limit 1"
 _LEASES = """
 select a.public_id, a.wallet_id, a.service, a.phone, a.state, a.amount_micros, a.code, a.resent_from,
     a.number_used, case when a.state in ('waiting', 'received') then a.due_at = a.expires_at

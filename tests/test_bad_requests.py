@@ -271,3 +271,20 @@ def test_options_tells_the_methods_and_nothing_else(site: Site) -> None:
         assert status in {204, 405}
         assert "OPTIONS" in head["allow"] or status == 405
         assert not [name for name in head if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n"
+        + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 100) for n in range(2_000))
+        + b"\r\n",
+        b"this is no HTTP\r\n\r\n",
+    ],
+    ids=["long address", "many headers", "no HTTP"],
+)
+def test_a_head_without_end_or_sense(site: Site, request_bytes: bytes) -> None:
+    """A head is bounded, before any key was seen, and what is no HTTP is refused in the contract's form."""
+    status, body, _ = raw(site, request_bytes)
+    assert (status, body["code"], body["success"]) == (400, "validation_failed", False)

@@ -20,6 +20,7 @@ from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.settings import Settings, load
 from ringlet.web import routes
+from ringlet.web.protocol import Protocol
 from ringlet.worker import run as run_worker
 
 log = structlog.get_logger("ringlet")
@@ -64,7 +65,7 @@ async def _web(settings: Settings, conninfo: str, listener: socket.socket, *, wa
         config = uvicorn.Config(
             routes.make(desk),
             loop="uvloop",
-            http="httptools",
+            http=Protocol,
             ws="none",
             access_log=False,
             log_config=None,
