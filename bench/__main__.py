@@ -9,12 +9,15 @@ from bench import history, hundredth, pricelist, rates, table
 from bench.ground import Ground, standing
 from bench.load import VoidRunError
 from bench.table import Line
+from ringlet import logs
 
+HISTORY = 5_000_000
 PARTS = ("status", "buy", "prices", "hundredth", "history")
 
 
 def main() -> int:
     arguments = _arguments()
+    logs.configure("error", room="bench")
     began = time.monotonic()
     with standing(arguments.folder, keep=arguments.keep) as ground:
         lines = _measure(ground, arguments)
@@ -29,7 +32,9 @@ def main() -> int:
 
 
 def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
-    parts = set(arguments.parts) or set(PARTS)
+    parts = set(arguments.parts) or set(PARTS[:4])
+    if arguments.history:
+        parts.add("history")
     seconds, rounds = arguments.seconds, arguments.rounds
     lines = []
     if parts & {"status", "buy"}:
@@ -39,7 +44,9 @@ def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
     if "hundredth" in parts:
         lines += _note("hundredth", lambda: hundredth.measure(ground, arguments.buys))
     if "history" in parts:
-        lines += _note("history", lambda: history.measure(ground, arguments.history, seconds, rounds))
+        lines += _note(
+            "history", lambda: history.measure(ground, arguments.history or HISTORY, seconds, rounds)
+        )
     return lines
 
 
@@ -57,11 +64,13 @@ def _note(name: str, measure: Callable[[], list[Line]]) -> list[Line]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without one")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; without one all but history"
+    )
     parser.add_argument("--seconds", type=float, default=3, help="of one run (3)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind, in turn (3)")
     parser.add_argument("--buys", type=int, default=100_000, help="of the part hundredth (100000)")
-    parser.add_argument("--history", type=int, default=5_000_000, help="past activations (5000000)")
+    parser.add_argument("--history", type=int, help=f"past activations of the part history ({HISTORY})")
     parser.add_argument(
         "--folder", help="where the database is put meanwhile (the system's temporary folder)"
     )

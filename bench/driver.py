@@ -12,7 +12,7 @@ from time import perf_counter, perf_counter_ns
 
 import uvloop
 
-from ringlet import ledger
+from ringlet import ledger, logs
 from ringlet.activations import sale
 from ringlet.app import open_desk
 from ringlet.desk import Desk
@@ -66,5 +66,6 @@ async def _sell(desk: Desk, wallet: Wallet, terms: sale.Terms, until: float) -> 
 
 
 if __name__ == "__main__":
+    logs.configure("error", room="bench")  # standard output is for the figures
     asked = json.loads(sys.argv[1])
     uvloop.run(main(**asked))

@@ -5,7 +5,7 @@ from bench.fill import Customers
 from bench.ground import Ground, Running, settle
 from bench.load import Part, Plan, Result
 from bench.rates import CONNECTIONS, CUSTOMERS, buy_scripts
-from bench.table import Line, at_least, told
+from bench.table import Line, alternate, at_least, ratio, told
 
 WINDOW = 5_000
 WARM_UP = 2_000
@@ -13,30 +13,44 @@ SOLD_BEFORE = 10  # nine of ten numbers
 
 
 def measure(ground: Ground, buys: int) -> list[Line]:
-    """A plain sequence of `buys`, then the first buys of a fresh process, then a shelf that was sold before."""
+    """A plain sequence of `buys`, then the first ones of a fresh process behind them.
+
+    Then half as many from a shelf of which nine tenths were sold and finished before.
+    """
     url = ground.database("hundredth")
     people = fill.customers(ground, url, CUSTOMERS)
     fill.shelf(url, "tg", 2 * WARM_UP + 1_000, first=20_000_000_000)
-    fill.shelf(url, "ig", buys + 3 * WINDOW, first=30_000_000_000)
-    used = fill.shelf(url, "wa", SOLD_BEFORE * (buys + WINDOW), first=40_000_000_000)
+    fill.shelf(url, "ig", buys + 5 * WINDOW, first=30_000_000_000)
+    fill.shelf(url, "go", 3 * WINDOW, first=35_000_000_000)
+    used = fill.shelf(url, "wa", SOLD_BEFORE * (buys // 2 + WINDOW), first=40_000_000_000)
     finished = fill.sell_and_finish(url, used, keep_every=SOLD_BEFORE)
     settle(url)
     with ground.site(url) as site:
         _warm_up(site, people)
         plain = _buy(site, people, "ig", buys)
+        in_turn = alternate(
+            3,
+            {
+                "sold from": lambda: _buy(site, people, "ig", WINDOW // 2, window=0).whole,
+                "fresh": lambda: _buy(site, people, "go", WINDOW // 2, window=0).whole,
+            },
+        )
     with ground.site(url) as site:
         _warm_up(site, people)
         one = load.run(Plan(site.port, buy_scripts(people, "ig"), 1, count=1)).whole
         restarted = _buy(site, people, "ig", 2 * WINDOW).first
-        sold_before = _buy(site, people, "wa", buys)
+        sold_before = _buy(site, people, "wa", buys // 2)
     ground.drop(url)
     assert restarted is not None
     name = f"{buys:,} buys"
     return [
         *_compared(name, plain),
+        at_least(
+            "hundredth", "that shelf / a fresh one, in turn", ratio(in_turn, "sold from", "fresh"), 0.90
+        ),
         told("hundredth", "the next process's first buy", f"{one.max_ms:.1f} ms"),
         told("hundredth", f"its next {WINDOW:,}", _spelled(restarted)),
-        *_compared(f"{name}, {finished:,} sold before", sold_before),
+        *_compared(f"{buys // 2:,} buys, {finished:,} sold before", sold_before),
     ]
 
 
@@ -44,8 +58,8 @@ def _warm_up(site: Running, people: Customers) -> None:
     load.run(Plan(site.port, buy_scripts(people, "tg"), CONNECTIONS, count=WARM_UP))
 
 
-def _buy(site: Running, people: Customers, service: str, count: int) -> Result:
-    return load.run(Plan(site.port, buy_scripts(people, service), CONNECTIONS, count=count, window=WINDOW))
+def _buy(site: Running, people: Customers, service: str, count: int, window: int = WINDOW) -> Result:
+    return load.run(Plan(site.port, buy_scripts(people, service), CONNECTIONS, count=count, window=window))
 
 
 def _compared(name: str, result: Result) -> list[Line]:

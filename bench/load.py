@@ -150,17 +150,22 @@ def _read_head(line: Line, data: bytes) -> bytes | None:
     return status
 
 
-def _loop(plan: Plan) -> tuple[list[int], list[int], Counter[bytes], int, int]:
-    """The moments of all answers, what each took, their statuses, bytes read, and when it began."""
+def _lines(plan: Plan, epoll: select.epoll) -> dict[int, Line]:
+    """All connections by their descriptors. Those that share a script begin at different places of it."""
     scripts = [[each.encode() for each in script] for script in plan.scripts]
     lines = {}
-    epoll = select.epoll()
     for index in range(plan.connections):
         script = scripts[index % len(scripts)]
-        # Connections that share a script begin at different places of it.
         line = Line(plan.port, script, (index // len(scripts)) * 7919)
         lines[line.socket.fileno()] = line
         epoll.register(line.socket.fileno(), select.EPOLLIN)
+    return lines
+
+
+def _loop(plan: Plan) -> tuple[list[int], list[int], Counter[bytes], int, int]:
+    """The moments of all answers, what each took, their statuses, bytes read, and when it began."""
+    epoll = select.epoll()
+    lines = _lines(plan, epoll)
     done: list[int] = []
     took: list[int] = []
     statuses: Counter[bytes] = Counter()

@@ -6,7 +6,7 @@ import time
 
 from bench import fill, load
 from bench.ground import Ground, Running, connect, settle
-from bench.load import Part, Plan
+from bench.load import Part, Plan, VoidRunError
 from bench.rates import CONNECTIONS, CUSTOMERS, open_some, status_scripts
 from bench.table import Line, told
 from ringlet.desk import Desk
@@ -16,6 +16,8 @@ COUNTRIES, SERVICES = 205, 800
 PATH = "/api/v1/prices"
 GZIP = {"Accept-Encoding": "gzip"}
 REBUILDS = 3
+#: the worker has counted what was sold, and nothing changes any more
+SETTLED_AFTER_S = 8.0
 
 
 def measure(ground: Ground, seconds: float) -> list[Line]:
@@ -28,18 +30,18 @@ def measure(ground: Ground, seconds: float) -> list[Line]:
     key = people.keys[0]
     with ground.site(url) as site:
         loaded_mib = site.memory_mib()
+        open_some(site, people)
+        time.sleep(SETTLED_AFTER_S)
         first_s, plain, zipped, etag = _first(site, key)
         built_mib = site.memory_mib()
-        open_some(site, people)
         got = load.run(Plan(site.port, [[_get(key, GZIP)]], 4, seconds)).whole
         known = _get(key, {**GZIP, "If-None-Match": etag})
-        alone = load.run(Plan(site.port, [[known]], 1, seconds)).whole
-        many = load.run(Plan(site.port, [[known]], CONNECTIONS, seconds)).whole
-        quiet, busy, rebuilt_s = _while_rebuilding(
-            url, site, status_scripts(url, people, "state = 'waiting'", 4)
-        )
+        alone = _unchanged(Plan(site.port, [[known]], 1, seconds))
+        many = _unchanged(Plan(site.port, [[known]], CONNECTIONS, seconds))
+        scripts = status_scripts(url, people, "state = 'waiting'", 4)
+        quiet, busy, rebuilt_s = _while_rebuilding(url, site, scripts)
         counting_ms = _counting_ms(ground, url)
-        refreshed_mib = site.memory_mib()
+        end_mib = site.memory_mib()
     ground.drop(url)
     part = "prices"
     return [
@@ -47,19 +49,28 @@ def measure(ground: Ground, seconds: float) -> list[Line]:
         told(part, "web process ready after", f"{site.started_in_s:.1f} s"),
         told(part, "first answer (built and compressed)", f"{first_s:.2f} s"),
         told(part, "memory of the web process",
-             f"{loaded_mib:.0f} MiB loaded, {built_mib:.0f} built, {refreshed_mib:.0f} at the end"),
+             f"{loaded_mib:.0f} MiB loaded, {built_mib:.0f} built, {end_mib:.0f} at the end"),
         Line(part, "gzip from memory, 4 connections", _spelled(got), "p50 < 50 ms", holds=got.p50_ms < 50),
         Line(part, "304, one connection", _spelled(alone), "p50 < 1 ms", holds=alone.p50_ms < 1),
         told(part, f"304, {CONNECTIONS} connections", _spelled(many)),
         told(part, "a change in every country answered after", f"{rebuilt_s:.2f} s"),
         told(part, "status of 4 connections, prices at rest", _spelled(quiet)),
-        Line(part, "the same while the table is rebuilt", _spelled(busy), "p99 < 50 ms", holds=busy.p99_ms < 50),
+        Line(part, "the same while the table is rebuilt", _spelled(busy), "p99 < 50 ms, max < 100 ms",
+             holds=busy.p99_ms < 50 and busy.max_ms < 100),
         told(part, "the worker's stock count, every 5 s", f"{counting_ms:.0f} ms"),
     ]  # fmt: skip
 
 
 def _get(key: str, headers: dict[str, str]) -> str:
     return load.request("GET", PATH, key, headers=headers)
+
+
+def _unchanged(plan: Plan) -> Part:
+    """A run of 304 and nothing else."""
+    result = load.run(plan)
+    if result.statuses.keys() != {"304"}:
+        raise VoidRunError(f"answers by status: {result.statuses}")
+    return result.whole
 
 
 def _first(site: Running, key: str) -> tuple[float, int, int, str]:

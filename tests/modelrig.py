@@ -1,6 +1,7 @@
 """The real desk beside the model: operations run against PostgreSQL, are cut in the middle, and are looked at."""
 
 import asyncio
+import dataclasses
 import itertools
 import time
 from collections import Counter, defaultdict
@@ -15,6 +16,7 @@ from ringlet import accounts, ledger, pricing, stocktaking
 from ringlet.app import open_desk
 from ringlet.db import Tx
 from ringlet.desk import Desk
+from ringlet.errors import ServiceUnavailable
 from ringlet.settings import Settings
 from ringlet.stocktaking import NumberRow
 from tests.model import ANY, Model
@@ -65,7 +67,9 @@ class Rig:
         self.outside = psycopg.connect(url, autocommit=True)
         # No server dies here, so commits need not reach the disk: it is three times as fast.
         self.outside.execute(f"alter database {self.outside.info.dbname} set synchronous_commit = off")
-        self.front = self.run(self._open(settings, f"{url}&application_name={FRONT}"))
+        # One connection: when it has answered after a cut, no other can still be a dead one.
+        single = dataclasses.replace(settings, db_pool=1)
+        self.front = self.run(self._open(single, f"{url}&application_name={FRONT}"))
         self.back = self.run(self._open(settings, url))
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -81,12 +85,22 @@ class Rig:
 
     def cut_connections(self) -> None:
         """What a crash of the process looks like from the database."""
-        self.outside.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s", [FRONT]
-        )
+        cut = [row[0] for row in self.outside.execute(_CUT, [FRONT])]
         until = time.monotonic() + 10
-        while self.outside.execute(_ALIVE, [FRONT]).fetchone() is not None:
+        while self.outside.execute(_ALIVE, [cut]).fetchone() is not None:
             assert time.monotonic() < until, "connections that cannot be cut"
+
+    async def mend(self) -> None:
+        """Return when the front's connection is a new one that works."""
+        until = time.monotonic() + 10
+        while True:
+            try:
+                async with self.front.db.connection() as tx:
+                    await tx.execute("select 1")
+            except ServiceUnavailable:
+                assert time.monotonic() < until, "no new connection"
+            else:
+                return
 
     def example(self) -> "Example":
         return self.run(self._example(next(self._examples)))
@@ -213,7 +227,8 @@ def _far(seconds: float) -> float:
     return seconds * 30 if abs(seconds) < 60 else seconds
 
 
-_ALIVE = "select from pg_stat_activity where application_name = %s limit 1"
+_CUT = "select pid, pg_terminate_backend(pid) from pg_stat_activity where application_name = %s"
+_ALIVE = "select from pg_stat_activity where pid = any(%s) limit 1"
 _LEASES = """
 select a.public_id, a.wallet_id, a.service, a.phone, a.state, a.amount_micros, a.code, a.resent_from,
     a.number_used, case when a.state in ('waiting', 'received') then a.due_at = a.expires_at

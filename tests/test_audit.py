@@ -24,8 +24,8 @@ BREAKS = {
     "I7": ["update activation set state = 'received', code = '1234'"],
     "I8": ["update stock set state = 'free' where state = 'leased'"],
     "I11": ["alter table message drop constraint message_source_id_source_sms_id_key",
-            "insert into message (source_id, source_sms_id, phone, sender, text)"
-            " select 1, 7, '62', 'x', 'y' from generate_series(1, 2)"],
+            ("insert into message (source_id, source_sms_id, phone, sender, text)"
+            " select 1, 7, '62', 'x', 'y' from generate_series(1, 2)")],
     "I13": ["insert into idempotency (wallet_id, key, fingerprint, activation_id) values (1, 'k', 'f', 999999)"],
     "I14": ["update activation set due_at = now() - interval '1 hour'"],
 }  # fmt: skip

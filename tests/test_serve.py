@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,19 @@ def test_health(site: Site) -> None:
     """Alive and ready, without a key."""
     assert site.call("GET", "/healthz", key=None)[:2] == (200, {"status": "ok"})
     assert site.call("GET", "/readyz", key=None)[:2] == (200, {"status": "ready"})
+
+
+def test_an_end_in_good_order_answers_who_waits(site: Site) -> None:
+    """A long poll is answered with what is known, not cut off, and does not hold up the end."""
+    activation = site.call("POST", "/api/v1/resell/virtual/buy", {"service": "ig", "country": 6})[1][
+        "activation"
+    ]
+    path = f"/api/v1/resell/virtual/{activation['activation_id']}/status?wait=60"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(site.call, "GET", path)
+        until(lambda: '"route":"/api/v1/resell/virtual/buy"' in site.log.read_text())
+        time.sleep(0.5)
+        site.stop()
+        status, body, _ = waiting.result(30)
+    assert (status, body["status"]) == (200, "waiting")
+    assert "Exception" not in site.log.read_text()

@@ -79,12 +79,15 @@ async def push_due(desk: Desk, limit: int = 200) -> int:
     One that cannot be pushed stays due and stops no other. Refuses: ServiceUnavailable.
     """
     async with desk.db.connection() as tx:
-        due = await (
-            await tx.execute(
-                "select id from simulated_message where due_at <= now() order by due_at limit %s", [limit]
-            )
-        ).fetchall()
+        due = await (await tx.execute(_DUE, [limit])).fetchall()
     return sum([await _push_one(desk, planned_id) for (planned_id,) in due])
+
+
+# Nothing comes to a number that is not known yet: those messages wait until the outcome has been found out.
+_DUE: LiteralString = """
+select s.id from simulated_message s join activation a on a.id = s.activation_id
+where s.due_at <= now() and a.state <> 'ordering' order by s.due_at limit %s
+"""
 
 
 async def _push_one(desk: Desk, planned_id: int) -> bool:

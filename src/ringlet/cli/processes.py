@@ -20,6 +20,7 @@ from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.settings import Settings, load
 from ringlet.web import routes
+from ringlet.web.door import Door
 from ringlet.web.protocol import Protocol
 from ringlet.worker import run as run_worker
 
@@ -62,8 +63,9 @@ def _with_base(settings: Settings, work: Callable[[Base], None]) -> None:
 async def _web(settings: Settings, conninfo: str, listener: socket.socket, *, watched: bool) -> None:
     async with open_desk(settings, conninfo) as desk:
         await _load_prices(desk)
+        app = routes.make(desk)
         config = uvicorn.Config(
-            routes.make(desk),
+            app,
             loop="uvloop",
             http=Protocol,
             ws="none",
@@ -75,10 +77,23 @@ async def _web(settings: Settings, conninfo: str, listener: socket.socket, *, wa
             timeout_graceful_shutdown=GRACE_S,
             backlog=4096,
         )
-        server = uvicorn.Server(config)
+        server = Server(config, app)
         if watched:
             _at_end_of_input(lambda: setattr(server, "should_exit", True))
         await server.serve(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which would wait for the last long poll before it ends."""
+
+    def __init__(self, config: uvicorn.Config, app: Door) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer who waits, then as uvicorn does."""
+        self._app.end()
+        await super().shutdown(sockets)
 
 
 async def _load_prices(desk: Desk) -> None:

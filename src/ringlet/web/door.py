@@ -33,6 +33,10 @@ class Door:
         self._office = office
         self._limit = str(office.limits.per_s).encode()
 
+    def end(self) -> None:
+        """The process is about to end: nobody is kept waiting."""
+        self._office.statuses.end()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             await self._serve(scope, receive, send)

@@ -122,7 +122,6 @@ PARAMETERS: Mapping[str, Json] = {
         "name": "Idempotency-Key", "in": "header", "required": False,
         "description": "What was done under this key is done once; kept 72 hours for the account",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
-        "example": "0b8f6f7e-6b1c-4b3f-9b57-2d8a3d1c9a10",
     },
     "IfNoneMatch": {
         "name": "If-None-Match", "in": "header", "required": False,

@@ -8,7 +8,7 @@ import structlog
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.types import ControllerRouterHandler
 
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
@@ -28,7 +28,7 @@ KEYS_USED_S = 60.0
 log = structlog.get_logger("ringlet.web")
 
 
-def make(desk: Desk) -> ASGIApp:
+def make(desk: Desk) -> Door:
     """The ASGI application. `desk` is open; prices are loaded before the first request is taken."""
     office = Office(
         desk=desk,

@@ -41,6 +41,7 @@ class Statuses:
         #: one mark per look-up that is under way; news removes it, and then its result is not kept
         self._marks: dict[int, object] = {}
         self._waiting: dict[int, set[asyncio.Event]] = {}
+        self._ending = False
         desk.feed.subscribe(self._on_news, self._on_doubt)
 
     def _on_news(self, topic: str, subject: str) -> None:
@@ -54,9 +55,17 @@ class Statuses:
         for event in self._waiting.get(public_id, ()):
             event.set()
 
+    def end(self) -> None:
+        """The process is about to end: who waits is answered with what is known now."""
+        self._ending = True
+        self._wake_all()
+
     def _on_doubt(self) -> None:
         self._kept.clear()
         self._marks.clear()
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         for events in self._waiting.values():
             for event in events:
                 event.set()
@@ -83,7 +92,7 @@ class Statuses:
         until = clock() + wait_s
         first = await self._look(wallet, public_id)
         now = first
-        while now.is_waiting and now.body == first.body and (left_s := until - clock()) > 0:
+        while not self._ending and _is_same(first, now) and (left_s := until - clock()) > 0:
             if not self._desk.feed.sound:
                 left_s = min(left_s, POLL_IN_DOUBT_S)
             with contextlib.suppress(TimeoutError):
@@ -126,3 +135,8 @@ class Statuses:
             )
         )
         return Kept(wallet.id, rules_version, body, row.state in {State.WAITING, State.ORDERING})
+
+
+def _is_same(first: Kept, now: Kept) -> bool:
+    """Whether there is still nothing to tell."""
+    return now.is_waiting and now.body == first.body
