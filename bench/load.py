@@ -231,7 +231,7 @@ def main() -> None:
     if plan.window:
         size = plan.window
         first = _part(done[:size], took[:size], began_ns)
-        last = _part(done[-size:], took[-size:], done[-size - 1])
+        last = _part(done[-size:], took[-size:], done[-size - 1] if len(done) > size else began_ns)
     result = Result(whole, first, last, {key.decode(): n for key, n in statuses.items()}, bytes_per_answer)
     print(json.dumps(asdict(result)))
 

@@ -18,6 +18,7 @@ from ringlet.embedded import EmbeddedServer, locks
 from tests.crowd import Answer, Crowd, chance
 from tests.load import Load, check
 from tests.site import Site
+from tests.test_kill import end
 
 PER_S = 40
 READY_AGAIN_S = 15.0  # generous: the machine has other things to do; the soak measures the promise
@@ -159,4 +160,4 @@ async def test_the_embedded_server_is_started_again(tmp_path: Path) -> None:
             assert again.body["activation"]["activation_id"] == bought.body["activation"]["activation_id"]
         assert site.audit() == ""
     finally:
-        site.stop()
+        end(site)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -105,7 +106,8 @@ class Family:
         """Watch over them until we are told to end, `tend` the database, then end them in good order."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        when_ready()
+        # Beside the watch: until it is ready, a site needs it most.
+        threading.Thread(target=when_ready, name="greet", daemon=True).start()
         while not self._ending:
             time.sleep(LOOK_AGAIN_S)
             _try(tend)
