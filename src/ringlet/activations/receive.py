@@ -29,7 +29,14 @@ class IncomingMessage(msgspec.Struct, frozen=True):
     text: str
 
 
-async def receive(desk: Desk, source_id: int, incoming: IncomingMessage) -> None:
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of a message: 'delivered' to an activation, 'orphan', or 'repeated'."""
+
+    outcome: str
+    public_id: int | None = None
+
+
+async def receive(desk: Desk, source_id: int, incoming: IncomingMessage) -> Receipt:
     """Take one message from a source; the same one again changes nothing. Refuses: ServiceUnavailable.
 
     When this returns the message is in the database, and so is everything that follows from it.
@@ -37,11 +44,13 @@ async def receive(desk: Desk, source_id: int, incoming: IncomingMessage) -> None
     async with desk.db.transaction() as tx:
         message_id = await _keep(tx, source_id, incoming)
         if message_id is None:
-            return
+            return Receipt("repeated")
         leases = await store.leases_of(tx, source_id, incoming.phone)
         activation = _choose(leases, incoming)
-        if activation is not None:
-            await deliver(tx, activation, message_id, incoming.sender, incoming.text)
+        if activation is None:
+            return Receipt("orphan")
+        await deliver(tx, activation, message_id, incoming.sender, incoming.text)
+        return Receipt("delivered", activation.public_id)
 
 
 def _choose(leases: Sequence[Activation], incoming: IncomingMessage) -> Activation | None:

@@ -16,7 +16,7 @@ from ringlet.desk import Desk
 from ringlet.errors import Refusal, ServiceUnavailable, Unauthorized, ValidationFailed
 from ringlet.suppliers import stock
 from ringlet.web import wire
-from ringlet.web.api import office
+from ringlet.web.api import about, office
 from ringlet.web.bodies import read
 
 log = structlog.get_logger("ringlet.agent")
@@ -48,16 +48,17 @@ async def push_sms(request: Request[Any, Any, Any]) -> Response[PushAnswer]:
             raise ValidationFailed("only PUSH_SMS is taken here", field="action")
         desk = office(request).desk
         source_id = await _source(desk, push.key)
-        await receive(
-            desk, source_id, IncomingMessage(push.smsId, str(push.phone), push.phoneFrom, push.text)
-        )
+        incoming = IncomingMessage(push.smsId, str(push.phone), push.phoneFrom, push.text)
+        receipt = await receive(desk, source_id, incoming)
     except Refusal as refusal:
         metrics.MESSAGES.labels(refusal.code).inc()
         answer = _answer(PushAnswer("ERROR", refusal.message), _status_of(refusal))
         if refusal.retry_after_s is not None:
             answer.headers["Retry-After"] = str(refusal.retry_after_s)
         return answer
-    metrics.MESSAGES.labels("taken").inc()
+    metrics.MESSAGES.labels(receipt.outcome).inc()
+    if receipt.public_id is not None:
+        about(request, receipt.public_id)
     return _answer(PushAnswer("SUCCESS"))
 
 

@@ -73,6 +73,12 @@ def caller(request: Req, scope: str) -> Caller:
     return found
 
 
+def about(request: Req, public_id: int) -> int:
+    """Name the activation that this request is about in its log line."""
+    request.scope["state"]["activation"] = str(public_id)
+    return public_id
+
+
 @get("/resell/price", operation_id="getPrice", summary="Price of one service in one country", tags=["Prices"])
 async def get_price(request: Req, service: Service, country: Country) -> Response[wire.PriceAnswer]:
     """Base and sell price, for a dry run before a purchase."""
@@ -116,6 +122,7 @@ async def post_buy(request: Req) -> Response[wire.BuyAnswer]:
     else:
         seen = browse.Seen(bought.activation, ())
         metrics.SALES.labels(wallet.mode).inc()
+    about(request, bought.activation.public_id)
     activation = wire.activation(seen)
     if bought.activation.state == State.ORDERING:
         raise ServiceUnavailable(
@@ -149,7 +156,7 @@ async def get_status(
 ) -> Response[wire.StatusAnswer]:
     """The state of an activation, its code and its messages."""
     wallet = caller(request, "activations:read").wallet
-    public_id = wire.read_activation_id(activation_id)
+    public_id = about(request, wire.read_activation_id(activation_id))
     body = await office(request).statuses.answer(wallet, public_id, wait)
     return wire.encoded(body)
 
@@ -160,7 +167,7 @@ async def post_resend(request: Req) -> Response[wire.ResendAnswer]:
     """A new activation on the same number. Free while the lease runs, at `resend_price` afterwards."""
     wallet = caller(request, "activations:write").wallet
     body = await bodies.read(request, bodies.ResendBody)
-    desk, public_id = office(request).desk, wire.read_activation_id(body.activation_id)
+    desk, public_id = office(request).desk, about(request, wire.read_activation_id(body.activation_id))
     resent = await resend.resend(desk, wallet, public_id, await bodies.once(request, wallet.id))
     office(request).statuses.changed(public_id)
     seen = await browse.look(desk, wallet.id, resent.activation.public_id)
@@ -173,7 +180,7 @@ async def post_cancel(request: Req) -> Response[wire.CancelAnswer]:
     """Before a code has come: the whole price is on the balance again when this answers."""
     wallet = caller(request, "activations:write").wallet
     body = await bodies.read(request, bodies.CancelBody)
-    public_id = wire.read_activation_id(body.activation_id)
+    public_id = about(request, wire.read_activation_id(body.activation_id))
     replayed = await close.cancel(
         office(request).desk, wallet.id, public_id, await bodies.once(request, wallet.id)
     )

@@ -105,7 +105,7 @@ class Door:
             ms=round(took_s * 1000, 2),
             customer=caller.wallet.customer_id if caller else None,
             key=caller.key.id if caller else None,
-            activation=(scope.get("path_params") or {}).get("activation_id"),
+            activation=state.get("activation"),
         )
 
 
