@@ -40,9 +40,7 @@ def measure(ground: Ground, buys: int) -> list[Line]:
     name = f"{buys:,} buys"
     return [
         *_compared(name, plain),
-        at_least(
-            "hundredth", "that shelf / a fresh one, in turn", ratio(in_turn, "sold from", "fresh"), 0.90
-        ),
+        at_least("hundredth", "that shelf / a fresh one, in turn", plain_now, 0.90),
         told("hundredth", "the next process's first buy", f"{one.max_ms:.1f} ms"),
         told("hundredth", f"its next {WINDOW:,}", _spelled(restarted)),
         *_compared(f"{buys // 2:,} buys, {finished:,} sold before", sold_before),

@@ -48,8 +48,15 @@ async def test_waiting_holds_no_connection(desk: Desk, shop: Shop, statuses: Sta
     """A hundred clients wait while the pool has eight connections, and others are still served."""
     activation = (await buy(desk, shop.alice, IG)).activation
     waiting = [asyncio.create_task(ask(statuses, shop, activation.public_id, 60)) for _ in range(100)]
-    await asyncio.sleep(0.2)
-    assert desk.db.pool.get_stats()["pool_available"] == desk.db.pool.get_stats()["pool_size"]
+
+    def all_wait_and_the_pool_is_free() -> bool:
+        stats = desk.db.pool.get_stats()
+        is_free = stats["pool_available"] == stats["pool_size"] and not stats.get("requests_waiting")
+        return len(statuses._waiting.get(activation.public_id, ())) == len(waiting) and is_free
+
+    async with asyncio.timeout(20):
+        while not all_wait_and_the_pool_is_free():
+            await asyncio.sleep(0.01)
     await close.cancel(desk, shop.alice.id, activation.public_id)
     assert {each["status"] for each in await asyncio.gather(*waiting)} == {"cancelled"}
 

@@ -4,6 +4,7 @@ Offers live in the database; every process keeps a copy in memory (`Shop`), brou
 changed, because prices are read a thousand times for each number that is sold.
 """
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,8 @@ import msgspec
 from psycopg.rows import args_row
 
 from ringlet.db import Tx
+
+TAKEN_AT_ONCE = 500  # offers, some milliseconds
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -40,6 +43,8 @@ class Shop:
         #: rises with every change in that country, so that what was made from it can be kept
         self.versions: dict[int, int] = {}
         self._changed_at: datetime | None = None
+        #: every transaction before this one had ended when the last look began
+        self._seen_to: str | None = None
 
     def cell(self, country: int, service: str) -> Iterable[Offer]:
         """All offers for one service in one country."""
@@ -48,13 +53,21 @@ class Shop:
     async def refresh(self, tx: Tx) -> bool:
         """Take over what has changed; True when anything had.
 
-        Looks a minute further back than the newest change it has seen: a transaction that began earlier may
-        have committed later.
+        Looks a minute further back than the newest change it has seen, for a transaction that began earlier and
+        committed later, but only at rows that no earlier look can have seen: after a load of a whole price list
+        everything is a minute old, and reading it again and again would stop the event loop each time.
         """
+        row = await (await tx.execute("select pg_snapshot_xmin(pg_current_snapshot())::text")).fetchone()
+        assert row is not None
         cursor = tx.cursor(row_factory=args_row(Offer))
-        await cursor.execute(_CHANGED, [self._changed_at])
-        taken = [self._take(offer) for offer in await cursor.fetchall()]
-        return any(taken)
+        await cursor.execute(_CHANGED, {"changed_at": self._changed_at, "seen": self._seen_to})
+        anything = False
+        while offers := await cursor.fetchmany(TAKEN_AT_ONCE):
+            for offer in offers:
+                anything |= self._take(offer)
+            await asyncio.sleep(0)  # others are served between two batches
+        self._seen_to = str(row[0])
+        return anything
 
     def _take(self, offer: Offer) -> bool:
         if self._changed_at is None or offer.changed_at > self._changed_at:
@@ -69,5 +82,6 @@ class Shop:
 
 _CHANGED: LiteralString = """
 select id, source_id, country, service, operator, base_price, available, opened_at, changed_at from offer
-where changed_at > coalesce(%s::timestamptz - interval '1 minute', '-infinity')
+where changed_at > coalesce(%(changed_at)s::timestamptz - interval '1 minute', '-infinity')
+    and (%(seen)s::xid8 is null or age(xmin) <= age(%(seen)s::xid8::xid))
 """

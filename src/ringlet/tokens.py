@@ -4,7 +4,6 @@ The checksum lets a typing error be refused without a look-up and lets secret sc
 what is stored is an HMAC-SHA256 of the token, so that a stolen table opens nothing.
 """
 
-import hashlib
 import hmac
 import secrets
 import zlib
@@ -37,4 +36,4 @@ def checksum(body: str) -> str:
 
 def fingerprint(secret: bytes, token: str) -> bytes:
     """What is stored and looked up instead of the token: HMAC-SHA256(secret, token)."""
-    return hmac.digest(secret, token.encode(), hashlib.sha256)
+    return hmac.digest(secret, token.encode("utf-8", "surrogateescape"), "sha256")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -63,6 +64,9 @@ def _with_base(settings: Settings, work: Callable[[Base], None]) -> None:
 async def _web(settings: Settings, conninfo: str, listener: socket.socket, *, watched: bool) -> None:
     async with open_desk(settings, conninfo) as desk:
         await _load_prices(desk)
+        # What is loaded stays: the collector need not look through a hundred thousand offers again and again.
+        gc.collect()
+        gc.freeze()
         app = routes.make(desk)
         config = uvicorn.Config(
             app,

@@ -131,7 +131,8 @@ create table stock (
     phone text not null,
     state text not null default 'free' check (state in ('free', 'leased', 'resting')),
     due_at timestamptz,
-    primary key (offer_id, number_id),
+    -- In this order it is no way to search for a free number: the index of free ones below is the only one.
+    primary key (number_id, offer_id),
     check ((state = 'resting') = (due_at is not null))
 );
 create index stock_free on stock (offer_id, number_id) where state = 'free';

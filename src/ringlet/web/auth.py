@@ -45,7 +45,7 @@ class KeyRing:
         ServiceUnavailable.
         """
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not tokens.is_well_formed(token):
+        if scheme.lower() != "bearer":
             raise Unauthorized
         fingerprint = tokens.fingerprint(self._desk.settings.secret, token)
         caller = self._callers.get(fingerprint) or await self._look_up(fingerprint, token)
@@ -54,6 +54,8 @@ class KeyRing:
         return caller
 
     async def _look_up(self, fingerprint: bytes, token: str) -> Caller:
+        if not tokens.is_well_formed(token):
+            raise Unauthorized
         generation = self._generation
         async with self._desk.db.connection() as tx:
             key = await customers.key_by_token(tx, self._desk.settings.secret, token)

@@ -5,19 +5,17 @@ count. It is plain ASGI around the application because it stands in the way of e
 """
 
 import secrets
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 
-from ringlet import metrics
+from ringlet import logs, metrics
 from ringlet.errors import NotFound, Refusal
 from ringlet.web import refusals
 from ringlet.web.api import Office
-
-log = structlog.get_logger("ringlet.web")
 
 API = "/api/v1/"
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -96,16 +94,18 @@ class Door:
         metrics.request_series(route, scope["method"], status).inc()
         metrics.seconds_series(route).observe(took_s)
         caller = state.get("caller")
-        log.info(
-            "request",
-            request_id=state["request_id"],
-            method=scope["method"],
-            route=route,
-            status=status,
-            ms=round(took_s * 1000, 2),
-            customer=caller.wallet.customer_id if caller else None,
-            key=caller.key.id if caller else None,
-            activation=state.get("activation"),
+        logs.write_request(
+            logs.RequestLine(
+                request_id=state["request_id"],
+                method=scope["method"],
+                route=route,
+                status=status,
+                ms=round(took_s * 1000, 2),
+                customer=caller.wallet.customer_id if caller else None,
+                key=caller.key.id if caller else None,
+                activation=state.get("activation"),
+                at=datetime.now(UTC),
+            )
         )
 
 
