@@ -13,7 +13,7 @@ IG = Order(service="ig", country=6)
 #: invariant → statements that break it behind the program's back
 BREAKS = {
     "I1": ["update ledger_account set balance_micros = balance_micros + 5 where kind = 'available' and wallet_id = 1"],
-    "I2": ["alter table posting drop constraint posting_amount_micros_check", "alter table posting disable trigger user",
+    "I2": ["alter table posting drop constraint posting_moves", "alter table posting disable trigger user",
            "update posting set amount_micros = -amount_micros where id = 1"],
     "I3": ["update ledger_account set balance_micros = balance_micros + 5 where kind = 'available' and wallet_id = 1",
            "update ledger_account set balance_micros = balance_micros - 5 where kind = 'funding' and wallet_id = 1"],

@@ -100,6 +100,9 @@ CHECKS: tuple[Check, ...] = (
         from posting p join activation a on a.id = p.activation_id
         where (p.amount_micros, p.wallet_id) <> (a.amount_micros, a.wallet_id)
         union all
+        select format('activation %s is of wallet %s, which is not there', a.id, a.wallet_id)
+        from activation a left join wallet w on w.id = a.wallet_id where w.id is null
+        union all
         select format('activation %s (%s) has code %s and no message with one', a.id, a.state, a.code is not null)
         from activation a
         where a.state in {EARNED} and (a.code is null or not exists (
@@ -139,5 +142,8 @@ CHECKS: tuple[Check, ...] = (
         union all
         select format('activation %s is %s and never due', id, state)
         from activation where due_at is null and state in ('ordering', 'waiting', 'received')
+        union all
+        select format('activation %s is %s and has no number', id, state)
+        from activation where phone is null and state not in ('ordering', 'failed')
     """),
 )  # fmt: skip

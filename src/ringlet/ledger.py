@@ -53,7 +53,7 @@ with opened as (
     insert into wallet (customer_id, mode, currency) values (%s, %s, %s) returning id
 ), accounts as (
     insert into ledger_account (wallet_id, kind)
-    select opened.id, kind from opened, unnest(array['available', 'held', 'revenue', 'funding']) as kind
+    select opened.id, kind from opened, unnest(enum_range(null::account_kind)) as kind
 )
 select id from opened
 """

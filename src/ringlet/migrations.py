@@ -91,6 +91,10 @@ select line from (
     from pg_trigger t join pg_class c on c.oid = t.tgrelid
     where c.relnamespace = current_schema()::regnamespace and not t.tgisinternal
     union all
+    select format('type %s enum (%s)', t.typname, string_agg(e.enumlabel, ', ' order by e.enumsortorder))
+    from pg_type t join pg_enum e on e.enumtypid = t.oid
+    where t.typnamespace = current_schema()::regnamespace group by t.typname
+    union all
     select format('function %s %s', p.proname, p.prosrc) from pg_proc p
     where p.pronamespace = current_schema()::regnamespace
 ) as lines order by line collate "C"

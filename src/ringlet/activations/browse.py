@@ -77,7 +77,7 @@ def _conditions(wallet_id: int, wanted: Wanted) -> tuple[list[LiteralString], Ma
     possible: list[tuple[LiteralString, str, object]] = [
         ("service = %(service)s", "service", wanted.service),
         ("country = %(country)s", "country", wanted.country),
-        ("state = any(%(states)s)", "states", list(wanted.states) or None),
+        ("state = any(%(states)s::activation_state[])", "states", list(wanted.states) or None),
         ("created_at >= %(since)s", "since", wanted.since),
         ("created_at < %(until)s", "until", wanted.until),
         ("reference = %(reference)s", "reference", wanted.reference),

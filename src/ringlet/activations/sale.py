@@ -118,14 +118,14 @@ with known as (
     insert into activation (public_id, wallet_id, source_id, offer_id, number_id, country, service, operator,
         phone, state, amount_micros, base_price, reference, expires_at, due_at)
     select %(public_id)s, %(wallet)s, o.source_id, o.id, leased.number_id, o.country, o.service, o.operator,
-        leased.phone, 'waiting', %(amount)s, %(base_price)s, %(reference)s,
+        leased.phone, 'waiting'::activation_state, %(amount)s, %(base_price)s, %(reference)s,
         now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(lease_s)s)
     from leased, offer o where o.id = %(offer)s
     returning id, public_id, wallet_id, source_id, offer_id, number_id, country, service, operator, phone, state,
         amount_micros, base_price, code, reference, resent_from, number_used, created_at, expires_at
 ), posted as (
     insert into posting (wallet_id, kind, from_account_id, to_account_id, amount_micros, activation_id)
-    select %(wallet)s, 'hold', %(available)s, %(held)s, %(amount)s, opened.id from opened where %(amount)s > 0
+    select %(wallet)s, 'hold'::posting_kind, %(available)s, %(held)s, %(amount)s, opened.id from opened where %(amount)s > 0
     returning id
 ), remembered as (
     insert into idempotency (wallet_id, key, fingerprint, activation_id)

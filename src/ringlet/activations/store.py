@@ -201,7 +201,7 @@ async def leases_of(tx: Tx, source_id: int, phone: str) -> list[Activation]:
 
 _LEASES_OF: LiteralString = f"""
 select {COLUMNS} from activation
-where source_id = %s and phone = %s and state in ('waiting', 'received')
+where number_id = (select id from number where source_id = %s and phone = %s) and state in ('waiting', 'received')
 order by id for update
 """
 

@@ -1,3 +1,11 @@
+-- Words are enums where a sale writes them: PostgreSQL reads every check of a table anew for each statement.
+
+create type account_kind as enum ('funding', 'available', 'held', 'revenue');
+create type posting_kind as enum ('credit', 'debit', 'hold', 'capture', 'release');
+create type stock_state as enum ('free', 'leased', 'resting');
+create type activation_state as enum
+    ('ordering', 'waiting', 'received', 'finished', 'failed', 'cancelled', 'expired');
+
 -- Customers, their keys and their money.
 
 create table customer (
@@ -21,7 +29,7 @@ create table wallet (
 create table ledger_account (
     id bigint generated always as identity primary key,
     wallet_id bigint not null references wallet,
-    kind text not null check (kind in ('funding', 'available', 'held', 'revenue')),
+    kind account_kind not null,
     balance_micros bigint not null default 0,
     unique (wallet_id, kind),
     unique (id, wallet_id),
@@ -33,17 +41,17 @@ create table ledger_account (
 create table posting (
     id bigint generated always as identity primary key,
     wallet_id bigint not null,
-    kind text not null check (kind in ('credit', 'debit', 'hold', 'capture', 'release')),
+    kind posting_kind not null,
     from_account_id bigint not null,
     to_account_id bigint not null,
-    amount_micros bigint not null check (amount_micros > 0),
+    amount_micros bigint not null,
     activation_id bigint,
-    reference text check (length(reference) <= 255),
+    reference varchar(255),
     actor text,
     reason text,
     created_at timestamptz not null default now(),
-    check (from_account_id <> to_account_id),
-    check ((kind in ('hold', 'capture', 'release')) = (activation_id is not null)),
+    constraint posting_moves check (amount_micros > 0 and from_account_id <> to_account_id
+        and (kind >= 'hold') = (activation_id is not null)),
     foreign key (from_account_id, wallet_id) references ledger_account (id, wallet_id),
     foreign key (to_account_id, wallet_id) references ledger_account (id, wallet_id)
 );
@@ -129,7 +137,7 @@ create table stock (
     offer_id bigint not null references offer,
     number_id bigint not null references number,
     phone text not null,
-    state text not null default 'free' check (state in ('free', 'leased', 'resting')),
+    state stock_state not null default 'free',
     due_at timestamptz,
     -- In this order it is no way to search for a free number: the index of free ones below is the only one.
     primary key (number_id, offer_id),
@@ -138,13 +146,13 @@ create table stock (
 create index stock_free on stock (offer_id, number_id) where state = 'free';
 create index stock_rest on stock (due_at) where state = 'resting';
 
--- The trade. No foreign key points at a row that many customers' sales share (source, offer, number): its check
+-- The trade. No foreign key points at a row that many customers' sales share (source, offer, wallet): its check
 -- would lock that row for every sale. Those rows are never deleted, and `ringlet audit` looks after the rest.
 
 create table activation (
     id bigint generated always as identity primary key,
     public_id bigint not null unique,
-    wallet_id bigint not null references wallet,
+    wallet_id bigint not null,
     source_id bigint not null,
     offer_id bigint,
     number_id bigint,
@@ -152,12 +160,11 @@ create table activation (
     service text not null,
     operator text not null,
     phone text,
-    state text not null check (state in
-        ('ordering', 'waiting', 'received', 'finished', 'failed', 'cancelled', 'expired')),
-    amount_micros bigint not null check (amount_micros >= 0),
+    state activation_state not null,
+    amount_micros bigint not null,
     base_price numeric(14, 7) not null,
     code text,
-    reference text check (length(reference) <= 255),
+    reference varchar(255),
     resent_from bigint,
     -- A code came to this number for this service under an earlier activation: it rests when the lease ends.
     number_used boolean not null default false,
@@ -165,17 +172,14 @@ create table activation (
     expires_at timestamptz not null,
     due_at timestamptz,
     closed_at timestamptz,
-    check ((state in ('finished', 'failed', 'cancelled', 'expired')) = (due_at is null)),
-    check ((state in ('finished', 'failed', 'cancelled', 'expired')) = (closed_at is not null)),
-    check (state in ('ordering', 'failed') or phone is not null)
+    -- From 'finished' on nothing is due any more.
+    constraint activation_closed check (amount_micros >= 0 and (state >= 'finished') = (due_at is null)
+        and (due_at is null) = (closed_at is not null))
 );
 create index activation_wallet on activation (wallet_id, id);
-create index activation_open on activation (wallet_id, id) where state in ('ordering', 'waiting', 'received');
 create index activation_reference on activation (wallet_id, reference, id) where reference is not null;
 create index activation_due on activation (due_at) where due_at is not null;
--- Whose message is it: the open leases of one number.
-create index activation_lease on activation (source_id, phone, id) where state in ('waiting', 'received');
--- One number never serves two open activations of one service.
+-- One number never serves two open activations of one service; and whose message is it: the leases of a number.
 create unique index activation_number on activation (number_id, service)
     where state in ('waiting', 'received') and number_id is not null;
 
