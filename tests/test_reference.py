@@ -306,3 +306,18 @@ def test_a_test_purchase_is_separate_and_delivers(site: Site) -> None:
     assert seen["status"] == "completed"
     path = f"/api/v1/resell/virtual/{activation['activation_id']}/status"
     refused(site.call("GET", path), 404, "not_found")
+
+
+def test_the_short_way_says_what_the_long_way_says(site: Site) -> None:
+    """A status from memory, given at the door, is the handler's answer word for word, with the same headers."""
+    activation = site.call("POST", "/api/v1/resell/virtual/buy", {"service": "ig", "country": 6})[1][
+        "activation"
+    ]
+    path = f"/api/v1/resell/virtual/{activation['activation_id']}/status"
+    long_way = site.call("GET", path + "?wait=0")
+    short_way = [site.call("GET", path) for _ in range(3)]
+    for status, body, head in short_way:
+        assert (status, body) == long_way[:2]
+        changing = {"x-request-id", "date"}
+        assert {name.lower() for name in head} == {name.lower() for name in long_way[2]}
+        assert all(head[name] == value for name, value in long_way[2].items() if name.lower() not in changing)

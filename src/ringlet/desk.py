@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ringlet import pricing
-from ringlet.catalog import Shop
+from ringlet.catalog import Offer, Shop
 from ringlet.db import Database
 from ringlet.feed import Feed
 from ringlet.pricing import PriceList
@@ -11,10 +11,22 @@ from ringlet.settings import Settings
 
 
 class Shelves:
-    """Where this process's next search for a free number begins, per offer. A hint, never a truth."""
+    """What this process remembers of shelves: which are open, and where its next search for a free number begins.
+
+    Hints: lost or old, they cost a statement more and never a wrong sale.
+    """
 
     def __init__(self) -> None:
         self._last_sold: dict[int, int] = {}
+        self._opened: set[int] = set()
+
+    def is_open(self, offer: Offer) -> bool:
+        """Whether the offer's shelf is known to be open, from the price list or because we opened it."""
+        return offer.opened_at is not None or offer.id in self._opened
+
+    def opened(self, offer_id: int) -> None:
+        """We have opened it; the price list will say so with its next refresh."""
+        self._opened.add(offer_id)
 
     def after(self, offer_id: int) -> int:
         """The number that was sold last."""

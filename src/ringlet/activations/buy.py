@@ -73,9 +73,10 @@ async def _bought(tx: Tx, wallet: Wallet, sold: sale.Sold) -> Bought:
 
 async def _sell_best(tx: Tx, desk: Desk, wallet: Wallet, order: Order, once: Once | None) -> sale.Sold:
     for offer, price in affordable(desk, wallet, order)[:OFFERS_TRIED_MAX]:
-        if offer.opened_at is None:
+        if not desk.shelves.is_open(offer):
             async with tx.transaction():
                 await stock.open_shelf(tx, offer.id)
+            desk.shelves.opened(offer.id)
         terms = sale.Terms(
             offer_id=offer.id,
             amount_micros=money.charge_micros(price),

@@ -70,6 +70,16 @@ class Statuses:
             for event in events:
                 event.set()
 
+    def kept(self, wallet: Wallet, public_id: int) -> bytes | None:
+        """The answer, if it is in memory, this wallet's and still true."""
+        kept = self._kept.get(public_id)
+        if kept is None or kept.wallet_id != wallet.id or kept.rules_version != self._rules_version():
+            return None
+        return kept.body
+
+    def _rules_version(self) -> int:
+        return self._desk.prices.rules_version
+
     async def answer(self, wallet: Wallet, public_id: int, wait_s: int) -> bytes:
         """The status answer; with `wait_s` and no code yet, the one after the next change or the time is up.
 
@@ -102,7 +112,7 @@ class Statuses:
         return now.body
 
     async def _look(self, wallet: Wallet, public_id: int) -> Kept:
-        rules_version = self._desk.prices.rules_version
+        rules_version = self._rules_version()
         kept = self._kept.get(public_id)
         if kept is None or kept.rules_version != rules_version:
             mark = self._marks[public_id] = object()
