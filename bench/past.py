@@ -66,21 +66,21 @@ overriding system value
 select g, (extract(epoch from t.at - timestamptz '2026-01-01 00:00+00') / 3600)::bigint * 10000000000
         + (g::bigint * 6180339887) %% 10000000000,
     w.wallet_id, 1, 1, g, 1 + g %% 200, 'ig', 'any', (10000000000 + g)::text,
-    case when g %% 5 < 2 then 'finished' else 'expired' end, %(amount)s, 0.0334,
+    (case when g %% 5 < 2 then 'finished' else 'expired' end)::activation_state, %(amount)s, 0.0334,
     case when g %% 5 < 2 then '123456' end, g %% 5 < 2,
     t.at, t.at + interval '20 minutes', null, t.at + interval '20 minutes'
-from generate_series(%(low)s, %(high)s) as g
+from generate_series(%(low)s::bigint, %(high)s::bigint) as g
 cross join lateral (select {_AT} as at) as t
 join past_wallet w on w.place = g %% (select wallets from past_wallet limit 1)
 """
 
 _POSTINGS = f"""
 insert into posting (wallet_id, kind, from_account_id, to_account_id, amount_micros, activation_id, created_at)
-select w.wallet_id, k.kind,
+select w.wallet_id, k.kind::posting_kind,
     case k.kind when 'hold' then w.available else w.held end,
     case k.kind when 'hold' then w.held when 'capture' then w.revenue else w.available end,
     %(amount)s, g, {_AT} + case k.kind when 'hold' then interval '0' else interval '20 minutes' end
-from generate_series(%(low)s, %(high)s) as g
+from generate_series(%(low)s::bigint, %(high)s::bigint) as g
 join past_wallet w on w.place = g %% (select wallets from past_wallet limit 1)
 cross join lateral (values ('hold'), (case when g %% 5 < 2 then 'capture' else 'release' end)) as k (kind)
 """
@@ -88,7 +88,7 @@ cross join lateral (values ('hold'), (case when g %% 5 < 2 then 'capture' else '
 _MESSAGES = f"""
 insert into message (source_id, source_sms_id, activation_id, phone, sender, text, code, received_at)
 select 1, g, g, (10000000000 + g)::text, 'Instagram', '123 456 is your Instagram code', '123456', {_AT}
-from generate_series(%(low)s, %(high)s) as g where g %% 5 < 2
+from generate_series(%(low)s::bigint, %(high)s::bigint) as g where g %% 5 < 2
 """
 
 _BALANCES = (
