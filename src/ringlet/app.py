@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from ringlet.db import Database
+from ringlet.db import Database, GroupFlush
 from ringlet.desk import Desk
 from ringlet.embedded import EmbeddedServer, acquire
 from ringlet.feed import Feed
@@ -36,15 +36,24 @@ class Base:
 @contextlib.asynccontextmanager
 async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
     """A desk with its pool open and its feed listening; both end with the block."""
-    desk = Desk(settings=settings, db=Database(conninfo, size=settings.db_pool), feed=Feed(conninfo))
-    await desk.db.open()
+    db = Database(conninfo, size=settings.db_pool)
+    desk = Desk(
+        settings=settings,
+        db=db,
+        sales=Database(conninfo, size=settings.db_pool, flushed_together=True),
+        flush=GroupFlush(db),
+        feed=Feed(conninfo),
+    )
+    await db.open()
+    await desk.sales.open()
     checks: set[asyncio.Task[None]] = set()
 
     def look_at_pool() -> None:
         """What cut the news has cut the pool's connections too: replace them before a customer meets one."""
-        check = asyncio.create_task(desk.db.drop_stale(), name="pool check")
-        checks.add(check)
-        check.add_done_callback(checks.discard)
+        for pool in (desk.db, desk.sales):
+            check = asyncio.create_task(pool.drop_stale(), name="pool check")
+            checks.add(check)
+            check.add_done_callback(checks.discard)
 
     desk.feed.subscribe(lambda *_: None, look_at_pool)
     listening = asyncio.create_task(desk.feed.run(), name="feed")
@@ -54,4 +63,5 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
         for task in (listening, *checks):
             task.cancel()
         await asyncio.gather(listening, *checks, return_exceptions=True)
-        await desk.db.close()
+        await desk.sales.close()
+        await db.close()

@@ -1,5 +1,6 @@
 """The database: a pool of connections, transactions, and one place where its failures become a refusal."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -39,7 +40,8 @@ RECONNECT_GIVE_UP_S = 1.5
 class Database:
     """One process's connections. `connection()` for single statements, `transaction()` for several."""
 
-    def __init__(self, conninfo: str, *, size: int = 8) -> None:
+    def __init__(self, conninfo: str, *, size: int = 8, flushed_together: bool = False) -> None:
+        """`flushed_together`: commits return before they are on disk, and `GroupFlush` says when they are."""
         self.conninfo = conninfo
         self.pool = psycopg_pool.AsyncConnectionPool[Tx](
             conninfo,
@@ -49,7 +51,7 @@ class Database:
             max_waiting=WAITING_MAX,
             reconnect_timeout=RECONNECT_GIVE_UP_S,
             open=False,
-            configure=_configure,
+            configure=_configure_together if flushed_together else _configure,
             kwargs={"autocommit": True, "connect_timeout": 5, "prepare_threshold": 2},
         )
 
@@ -83,3 +85,36 @@ class Database:
 
 async def _configure(connection: Tx) -> None:
     await connection.execute(_LIMITS + _BY_INDEX)
+
+
+async def _configure_together(connection: Tx) -> None:
+    await connection.execute(_LIMITS + _BY_INDEX + "set synchronous_commit = off;")
+
+
+class GroupFlush:
+    """Many commits, one flush: what was committed before `flushed` was called is on disk when it returns.
+
+    A commit that waits for the disk holds its row locks meanwhile, so that one customer's sales would follow each
+    other at the pace of the disk. Commits of a `flushed_together` database give their locks back at once; nobody
+    is told of them before the flush, which writes everything up to its own record.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._running: asyncio.Task[None] | None = None
+        self._gathering: asyncio.Task[None] | None = None
+
+    async def flushed(self) -> None:
+        """Wait for a flush that began after this call. Refuses: ServiceUnavailable (the outcome is unknown)."""
+        if self._gathering is None:
+            self._gathering = asyncio.create_task(self._flush_after(self._running))
+        await asyncio.shield(self._gathering)
+
+    async def _flush_after(self, running: asyncio.Task[None] | None) -> None:
+        if running is not None:
+            await asyncio.wait([running])
+        # Who comes from now on has committed perhaps too late for this flush and gathers for the next.
+        self._running, self._gathering = self._gathering, None
+        async with self._db.connection() as tx:
+            # A record of its own makes this transaction one that must be flushed; nothing reads it.
+            await tx.execute("select pg_logical_emit_message(true, 'ringlet', '')")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ringlet import pricing
 from ringlet.catalog import Offer, Shop
-from ringlet.db import Database
+from ringlet.db import Database, GroupFlush
 from ringlet.feed import Feed
 from ringlet.pricing import PriceList
 from ringlet.settings import Settings
@@ -55,6 +55,9 @@ class Desk:
 
     settings: Settings
     db: Database
+    #: for sales alone: what is committed there counts when `flush` says so
+    sales: Database
+    flush: GroupFlush
     feed: Feed
     prices: Prices = field(default_factory=Prices)
     shelves: Shelves = field(default_factory=Shelves)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ringlet.errors import StartupError
 
 SECRET_BYTES = 32
+DB_POOL = (os.cpu_count() or 1) + 1
 OTHERS = ("RINGLET_TEST_",)  # variables of our own test rig, not settings
 
 
@@ -34,8 +35,9 @@ class Settings:
     lease_minutes_by_service: Mapping[str, int] = field(default_factory=dict)
     #: RINGLET_REST_DAYS: how long a number that brought a code is not sold again for that service. Default 30.
     rest_days: int = 30
-    #: RINGLET_DB_POOL: database connections per process. Default 8.
-    db_pool: int = 8
+    #: RINGLET_DB_POOL: database connections per process. Default one more than processors: no connection is held
+    #: while something else is waited for, so more of them only get in each other's way.
+    db_pool: int = DB_POOL
     #: RINGLET_TRUSTED_PROXIES: addresses whose X-Forwarded-For is believed. Default none.
     trusted_proxies: str = ""
     #: RINGLET_METRICS_KEY: the bearer key of /metrics. Default: derived from the secret; `ringlet doctor` shows it.
@@ -63,7 +65,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         "rate_limit": _whole(values, "RATE_LIMIT", 100, 0, 1_000_000),
         "lease_minutes": _whole(values, "LEASE_MINUTES", 20, 1, 1440),
         "rest_days": _whole(values, "REST_DAYS", 30, 0, 3650),
-        "db_pool": _whole(values, "DB_POOL", 8, 1, 100),
+        "db_pool": _whole(values, "DB_POOL", DB_POOL, 1, 100),
     }
     settings = Settings(
         home=home,

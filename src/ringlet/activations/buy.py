@@ -49,18 +49,23 @@ async def buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None = None
     """
     for _ in range(ATTEMPTS_MAX):
         try:
-            async with desk.db.connection() as tx:
-                if wallet.mode == "test":
-                    sold = await rehearse.sell(
-                        tx, desk, wallet, order.service, order.country, order.reference, once
-                    )
-                else:
-                    sold = await _sell_best(tx, desk, wallet, order, once)
-                return await _bought(tx, wallet, sold)
+            bought = await _attempt(desk, wallet, order, once)
         except UniqueViolation:
             # Another request with this key was first (ask again: it is known now), or a public id came twice.
             continue
+        # Also for a repetition: the first request may not have been answered yet.
+        await desk.flush.flushed()
+        return bought
     raise IdempotencyInProgress
+
+
+async def _attempt(desk: Desk, wallet: Wallet, order: Order, once: Once | None) -> Bought:
+    async with desk.sales.connection() as tx:
+        if wallet.mode == "test":
+            sold = await rehearse.sell(tx, desk, wallet, order.service, order.country, order.reference, once)
+        else:
+            sold = await _sell_best(tx, desk, wallet, order, once)
+        return await _bought(tx, wallet, sold)
 
 
 async def _bought(tx: Tx, wallet: Wallet, sold: sale.Sold) -> Bought:

@@ -91,15 +91,15 @@ with known as (
     select fingerprint, activation_id from idempotency where wallet_id = %(wallet)s and key = %(key)s
 ), ahead as (
     select number_id, phone from stock
-    where offer_id = %(offer)s and state = 'free' and number_id > %(after)s
+    where offer_id = %(offer)s and free_id > %(after)s
         and not (phone like any (%(excluded)s::text[])) and not exists (select from known)
-    order by number_id limit 1 for update skip locked
+    order by free_id limit 1 for update skip locked
 ), behind as (
     select number_id, phone from stock
-    where offer_id = %(offer)s and state = 'free' and number_id <= %(after)s
+    where offer_id = %(offer)s and free_id <= %(after)s
         and not (phone like any (%(excluded)s::text[])) and not exists (select from known)
         and not exists (select from ahead)
-    order by number_id limit 1 for update skip locked
+    order by free_id limit 1 for update skip locked
 ), picked as (
     select number_id, phone from ahead union all select number_id, phone from behind
 ), paid as (

@@ -139,11 +139,13 @@ create table stock (
     phone text not null,
     state stock_state not null default 'free',
     due_at timestamptz,
-    -- In this order it is no way to search for a free number: the index of free ones below is the only one.
+    -- The number while it is free: only one index knows it, so no plan can search by another one and step over
+    -- everything that was sold.
+    free_id bigint generated always as (case when state = 'free' then number_id end) stored,
     primary key (number_id, offer_id),
     check ((state = 'resting') = (due_at is not null))
 );
-create index stock_free on stock (offer_id, number_id) where state = 'free';
+create index stock_free on stock (offer_id, free_id) where free_id is not null;
 create index stock_rest on stock (due_at) where state = 'resting';
 
 -- The trade. No foreign key points at a row that many customers' sales share (source, offer, wallet): its check

@@ -118,7 +118,7 @@ async def count(tx: Tx) -> int:
 
 _COUNT: LiteralString = """
 with free as (
-    select offer_id, count(*)::int as numbers from stock where state = 'free' group by offer_id
+    select offer_id, count(*)::int as numbers from stock where free_id is not null group by offer_id
 ), broad as (
     select source_id, country, operator, count(*)::int as numbers from number where every_service
     group by source_id, country, operator
