@@ -75,10 +75,10 @@ join past_wallet w on w.place = g %% (select wallets from past_wallet limit 1)
 """
 
 _POSTINGS = f"""
-insert into posting (wallet_id, kind, from_account_id, to_account_id, amount_micros, activation_id, created_at)
+insert into posting (wallet_id, kind, giver, taker, amount_micros, activation_id, created_at)
 select w.wallet_id, k.kind::posting_kind,
-    case k.kind when 'hold' then w.available else w.held end,
-    case k.kind when 'hold' then w.held when 'capture' then w.revenue else w.available end,
+    (case k.kind when 'hold' then 'available' else 'held' end)::account_kind,
+    (case k.kind when 'hold' then 'held' when 'capture' then 'revenue' else 'available' end)::account_kind,
     %(amount)s, g, {_AT} + case k.kind when 'hold' then interval '0' else interval '20 minutes' end
 from generate_series(%(low)s::bigint, %(high)s::bigint) as g
 join past_wallet w on w.place = g %% (select wallets from past_wallet limit 1)

@@ -45,22 +45,22 @@ CHECKS: tuple[Check, ...] = (
         from ledger_account a join wallet w on w.id = a.wallet_id
         group by w.currency having sum(a.balance_micros) <> 0
     """),
-    Check("I2", "every posting joins two accounts of one wallet", """
+    Check("I2", "every posting moves a sum between two accounts of a wallet that is there", """
         select format('posting %s', p.id) from posting p
-        where not exists (select from ledger_account a where (a.id, a.wallet_id) = (p.from_account_id, p.wallet_id))
-           or not exists (select from ledger_account a where (a.id, a.wallet_id) = (p.to_account_id, p.wallet_id))
-           or p.amount_micros <= 0
+        where not exists (select from ledger_account a where (a.wallet_id, a.kind) = (p.wallet_id, p.giver))
+           or not exists (select from ledger_account a where (a.wallet_id, a.kind) = (p.wallet_id, p.taker))
+           or p.amount_micros <= 0 or p.giver = p.taker
     """),
     Check("I3", "a balance is the sum of its postings", """
         with moved as (
-            select account_id, sum(amount) as total from (
-                select to_account_id as account_id, amount_micros as amount from posting
-                union all select from_account_id, -amount_micros from posting
-            ) as sides group by account_id
+            select wallet_id, kind, sum(amount) as total from (
+                select wallet_id, taker as kind, amount_micros as amount from posting
+                union all select wallet_id, giver, -amount_micros from posting
+            ) as sides group by wallet_id, kind
         )
-        select format('account %s of wallet %s: balance %s, postings %s', a.id, a.wallet_id, a.balance_micros,
+        select format('%s of wallet %s: balance %s, postings %s', a.kind, a.wallet_id, a.balance_micros,
             coalesce(m.total, 0))
-        from ledger_account a left join moved m on m.account_id = a.id
+        from ledger_account a left join moved m on (m.wallet_id, m.kind) = (a.wallet_id, a.kind)
         where a.balance_micros <> coalesce(m.total, 0)
     """),
     Check("I4", "no account is below zero but the outside world", """

@@ -161,15 +161,22 @@ async def _move(
     if not await _change(tx, *second):
         # Only a bug can get here: what is held was put there by the hold that is being settled.
         raise AssertionError(f"account {second[0]} cannot give {-second[1]}")
-    giver, taker = (first, second) if first[1] < 0 else (second, first)
-    row = await (
-        await tx.execute(
-            _POST,
-            [wallet.id, kind, giver[0], taker[0], taker[1], activation_id, reference, actor, reason],
-        )
-    ).fetchone()
+    giver, taker = _SIDES[kind]
+    amount_micros = abs(first[1])
+    posted = [wallet.id, kind, giver, taker, amount_micros, activation_id, reference, actor, reason]
+    row = await (await tx.execute(_POST, posted)).fetchone()
     assert row is not None
     return int(row[0])
+
+
+#: what each kind of posting takes from and gives to
+_SIDES = {
+    "credit": ("funding", "available"),
+    "debit": ("available", "funding"),
+    "hold": ("available", "held"),
+    "capture": ("held", "revenue"),
+    "release": ("held", "available"),
+}
 
 
 async def _change(tx: Tx, account_id: int, change_micros: int) -> bool:
@@ -182,7 +189,7 @@ where id = %(id)s and (kind = 'funding' or balance_micros + %(change)s >= 0)
 """
 
 _POST: LiteralString = """
-insert into posting (wallet_id, kind, from_account_id, to_account_id, amount_micros,
+insert into posting (wallet_id, kind, giver, taker, amount_micros,
     activation_id, reference, actor, reason)
 values (%s, %s, %s, %s, %s, %s, %s, %s, %s) returning id
 """

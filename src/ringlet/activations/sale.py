@@ -124,8 +124,8 @@ with known as (
     returning id, public_id, wallet_id, source_id, offer_id, number_id, country, service, operator, phone, state,
         amount_micros, base_price, code, reference, resent_from, number_used, created_at, expires_at
 ), posted as (
-    insert into posting (wallet_id, kind, from_account_id, to_account_id, amount_micros, activation_id)
-    select %(wallet)s, 'hold'::posting_kind, %(available)s, %(held)s, %(amount)s, opened.id from opened where %(amount)s > 0
+    insert into posting (wallet_id, kind, giver, taker, amount_micros, activation_id)
+    select %(wallet)s, 'hold'::posting_kind, 'available'::account_kind, 'held'::account_kind, %(amount)s, opened.id from opened where %(amount)s > 0
     returning id
 ), remembered as (
     insert into idempotency (wallet_id, key, fingerprint, activation_id)

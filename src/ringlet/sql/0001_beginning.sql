@@ -32,28 +32,27 @@ create table ledger_account (
     kind account_kind not null,
     balance_micros bigint not null default 0,
     unique (wallet_id, kind),
-    unique (id, wallet_id),
     -- Only the outside world, which pays money in, may be below zero.
     constraint ledger_account_floor check (kind = 'funding' or balance_micros >= 0)
 ) with (fillfactor = 50);
 
--- A posting moves an amount from one account to another of the same wallet: the sum of all is zero by shape.
+-- A posting moves an amount from one account of a wallet (its giver) to another one of it (its taker). Both are
+-- named by kind within the wallet: a posting between two wallets cannot be written, and the sum of all is zero by
+-- shape.
 create table posting (
     id bigint generated always as identity primary key,
     wallet_id bigint not null,
     kind posting_kind not null,
-    from_account_id bigint not null,
-    to_account_id bigint not null,
+    giver account_kind not null,
+    taker account_kind not null,
     amount_micros bigint not null,
     activation_id bigint,
     reference varchar(255),
     actor text,
     reason text,
     created_at timestamptz not null default now(),
-    constraint posting_moves check (amount_micros > 0 and from_account_id <> to_account_id
-        and (kind >= 'hold') = (activation_id is not null)),
-    foreign key (from_account_id, wallet_id) references ledger_account (id, wallet_id),
-    foreign key (to_account_id, wallet_id) references ledger_account (id, wallet_id)
+    constraint posting_moves check (amount_micros > 0 and giver <> taker
+        and (kind >= 'hold') = (activation_id is not null))
 );
 create unique index posting_hold on posting (activation_id) where kind = 'hold';
 create unique index posting_settled on posting (activation_id) where kind in ('capture', 'release');
