@@ -91,12 +91,14 @@ class Rig:
             assert time.monotonic() < until, "connections that cannot be cut"
 
     async def mend(self) -> None:
-        """Return when the front's connection is a new one that works."""
+        """Return when the front's connections are new ones that work."""
         until = time.monotonic() + 10
         while True:
             try:
-                async with self.front.db.connection() as tx:
-                    await tx.execute("select 1")
+                for pool in (self.front.db, self.front.sales):
+                    async with pool.connection() as tx:
+                        await tx.execute("select 1")
+                await self.front.flush.flushed(await self.front.flush.epoch())
             except ServiceUnavailable:
                 assert time.monotonic() < until, "no new connection"
             else:

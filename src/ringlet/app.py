@@ -41,7 +41,7 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
         settings=settings,
         db=db,
         sales=Database(conninfo, size=settings.db_pool, flushed_together=True),
-        flush=GroupFlush(db),
+        flush=GroupFlush(conninfo),
         feed=Feed(conninfo),
     )
     await db.open()
@@ -63,5 +63,6 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
         for task in (listening, *checks):
             task.cancel()
         await asyncio.gather(listening, *checks, return_exceptions=True)
+        await desk.flush.close()
         await desk.sales.close()
         await db.close()

@@ -32,6 +32,7 @@ _LIMITS = (
 
 WAIT_FOR_CONNECTION_S = 3.0
 WAITING_MAX = 2_000
+FLUSH_WITHIN_S = 15.0
 # The pool waits ever longer between attempts; after this it begins anew with the next request, so that a server
 # which is back is found within about a second.
 RECONNECT_GIVE_UP_S = 1.5
@@ -97,24 +98,58 @@ class GroupFlush:
     A commit that waits for the disk holds its row locks meanwhile, so that one customer's sales would follow each
     other at the pace of the disk. Commits of a `flushed_together` database give their locks back at once; nobody
     is told of them before the flush, which writes everything up to its own record.
+
+    A server that crashed in between has lost the commit, and a flush after its restart would prove nothing. So
+    the flush runs on one connection that was there before the commit: a crash ends every connection. `epoch`
+    names it; ask for it before, and give it back after.
     """
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self._running: asyncio.Task[None] | None = None
-        self._gathering: asyncio.Task[None] | None = None
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connection: Tx | None = None
+        self._connecting = asyncio.Lock()
+        self._epoch = 0
+        self._running: asyncio.Task[int] | None = None
+        self._gathering: asyncio.Task[int] | None = None
 
-    async def flushed(self) -> None:
+    async def epoch(self) -> int:
+        """The connection that will flush, made now when there is none. Refuses: ServiceUnavailable."""
+        async with self._connecting:
+            if self._connection is None or self._connection.closed:
+                try:
+                    self._connection = await psycopg.AsyncConnection.connect(
+                        self._conninfo, autocommit=True, connect_timeout=5, application_name="ringlet flush"
+                    )
+                except OUT_OF_REACH as error:
+                    raise ServiceUnavailable from error
+                self._epoch += 1
+            return self._epoch
+
+    async def flushed(self, epoch: int) -> None:
         """Wait for a flush that began after this call. Refuses: ServiceUnavailable (the outcome is unknown)."""
         if self._gathering is None:
             self._gathering = asyncio.create_task(self._flush_after(self._running))
-        await asyncio.shield(self._gathering)
+        if await asyncio.shield(self._gathering) != epoch:
+            raise ServiceUnavailable
 
-    async def _flush_after(self, running: asyncio.Task[None] | None) -> None:
+    async def _flush_after(self, running: asyncio.Task[int] | None) -> int:
         if running is not None:
             await asyncio.wait([running])
         # Who comes from now on has committed perhaps too late for this flush and gathers for the next.
         self._running, self._gathering = self._gathering, None
-        async with self._db.connection() as tx:
+        connection, epoch = self._connection, self._epoch
+        if connection is None or connection.closed:
+            raise ServiceUnavailable
+        try:
             # A record of its own makes this transaction one that must be flushed; nothing reads it.
-            await tx.execute("select pg_logical_emit_message(true, 'ringlet', '')")
+            async with asyncio.timeout(FLUSH_WITHIN_S):
+                await connection.execute("select pg_logical_emit_message(true, 'ringlet', '')")
+        except (*OUT_OF_REACH, TimeoutError) as error:
+            await connection.close()
+            raise ServiceUnavailable from error
+        return epoch
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            await self._connection.close()

@@ -48,13 +48,14 @@ async def buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None = None
     ServiceUnavailable (in test mode with the activation whose outcome is unknown).
     """
     for _ in range(ATTEMPTS_MAX):
+        epoch = await desk.flush.epoch()
         try:
             bought = await _attempt(desk, wallet, order, once)
         except UniqueViolation:
             # Another request with this key was first (ask again: it is known now), or a public id came twice.
             continue
         # Also for a repetition: the first request may not have been answered yet.
-        await desk.flush.flushed()
+        await desk.flush.flushed(epoch)
         return bought
     raise IdempotencyInProgress
 
