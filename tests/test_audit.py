@@ -4,7 +4,8 @@ import psycopg
 import pytest
 
 from ringlet import audit
-from ringlet.activations.buy import Order, buy
+from ringlet.activations.buy import buy
+from ringlet.activations.choose import Order
 from ringlet.desk import Desk
 from tests.site import Shop
 

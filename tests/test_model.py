@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from ringlet import audit
-from ringlet.activations import close, receive, rehearse, resend, watch
-from ringlet.activations.buy import Order, buy
+from ringlet.activations import cancel, receive, rehearse, resend, watch
+from ringlet.activations.buy import buy
+from ringlet.activations.choose import Order
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.idempotency import Once
@@ -172,7 +173,7 @@ class Machine(RuleBasedStateMachine):
             return
         who = self.model.leases[public_id].wallet if stranger == "-" else stranger
         wallet = self.example.wallets[who]
-        ended = self.attempt(lambda desk: close.cancel(desk, wallet.id, public_id), cut)
+        ended = self.attempt(lambda desk: cancel.cancel(desk, wallet.id, public_id), cut)
         self.settle(ended, lambda model: model.cancel(who, public_id))
 
     @rule(number=index, seconds=passing, cut=crash)

@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from ringlet import ledger
-from ringlet.activations import browse, close, receive, resend, watch
-from ringlet.activations.buy import Order, buy
+from ringlet.activations import browse, cancel, receive, resend, watch
+from ringlet.activations.buy import buy
+from ringlet.activations.choose import Order
 from ringlet.activations.states import State
 from ringlet.desk import Desk
 from ringlet.errors import CancelRejected, InsufficientBalance, MaxPriceExceeded, NoNumbers, ResendRejected
@@ -71,10 +72,10 @@ async def test_a_message_without_a_code_is_delivered_and_free(desk: Desk, shop: 
 async def test_cancel_gives_everything_back_once(desk: Desk, shop: Shop) -> None:
     """The first cancel refunds, every further one is rejected."""
     bought = await buy(desk, shop.alice, IG)
-    await close.cancel(desk, shop.alice.id, bought.activation.public_id)
+    await cancel.cancel(desk, shop.alice.id, bought.activation.public_id)
     assert await money(desk, shop.alice) == (100_000_000, 0)
     with pytest.raises(CancelRejected):
-        await close.cancel(desk, shop.alice.id, bought.activation.public_id)
+        await cancel.cancel(desk, shop.alice.id, bought.activation.public_id)
 
 
 async def test_cancel_after_the_code_is_rejected(desk: Desk, shop: Shop) -> None:
@@ -82,13 +83,13 @@ async def test_cancel_after_the_code_is_rejected(desk: Desk, shop: Shop) -> None
     bought = await buy(desk, shop.alice, IG)
     await shop.push(desk, bought.activation, "Instagram: 4711")
     with pytest.raises(CancelRejected):
-        await close.cancel(desk, shop.alice.id, bought.activation.public_id)
+        await cancel.cancel(desk, shop.alice.id, bought.activation.public_id)
 
 
 async def test_a_message_for_nobody_goes_to_the_orphan_inbox(desk: Desk, shop: Shop) -> None:
     """A message for a number that nobody leases is kept for the operator."""
     bought = await buy(desk, shop.alice, IG)
-    await close.cancel(desk, shop.alice.id, bought.activation.public_id)
+    await cancel.cancel(desk, shop.alice.id, bought.activation.public_id)
     await shop.push(desk, bought.activation, "Your code is 5555")
     async with desk.db.connection() as tx:
         assert [orphan.text for orphan in await receive.orphans(tx, 10)] == ["Your code is 5555"]
@@ -119,7 +120,7 @@ async def test_a_number_is_never_leased_twice_for_one_service(desk: Desk, shop: 
 async def test_a_used_number_rests_and_a_cancelled_one_does_not(desk: Desk, shop: Shop) -> None:
     """After its code a number is not sold again for that service until its rest is over."""
     sold = [(await buy(desk, shop.alice, IG)).activation for _ in range(50)]
-    await close.cancel(desk, shop.alice.id, sold[7].public_id)
+    await cancel.cancel(desk, shop.alice.id, sold[7].public_id)
     assert (await buy(desk, shop.bob, IG)).activation.phone == sold[7].phone
     await shop.push(desk, sold[9], "Your code is 1234")
     await let_time_pass(desk, sold[9].public_id)

@@ -12,8 +12,10 @@ import pytest
 from psycopg import sql
 
 from ringlet import accounts, audit, ledger
-from ringlet.activations import browse, close, receive, resend
-from ringlet.activations.buy import Bought, Order, buy
+from ringlet.activations import browse, cancel, receive, resend
+from ringlet.activations.buy import buy
+from ringlet.activations.choose import Order
+from ringlet.activations.order import Bought
 from ringlet.activations.states import State
 from ringlet.activations.store import Activation
 from ringlet.desk import Desk
@@ -67,7 +69,7 @@ class TestAtTheDesk:
         assert kinds(results) == {Bought: 100, InsufficientBalance: 200}
         assert await money(desk, wallet) == (0, MONEY_FOR_100)
         ids = [result.activation.public_id for result in results if isinstance(result, Bought)]
-        cancels = await at_once(*(close.cancel(desk, wallet.id, each) for each in ids for _ in range(4)))
+        cancels = await at_once(*(cancel.cancel(desk, wallet.id, each) for each in ids for _ in range(4)))
         assert kinds(cancels) == {bool: 100, CancelRejected: 300}
         assert await money(desk, wallet) == (MONEY_FOR_100, 0)
 
@@ -91,7 +93,7 @@ class TestAtTheDesk:
             bought = (await buy(desk, wallet, IG)).activation
             answers = await at_once(
                 _late(rng.random() * 0.004, big_shop.push(desk, bought, f"Your code is {4000 + number}")),
-                _late(rng.random() * 0.004, close.cancel(desk, wallet.id, bought.public_id)),
+                _late(rng.random() * 0.004, cancel.cancel(desk, wallet.id, bought.public_id)),
             )
             seen = await browse.look(desk, wallet.id, bought.public_id)
             outcomes[seen.activation.state] += 1
@@ -126,7 +128,7 @@ class TestAtTheDesk:
             old = (await buy(desk, wallet, IG)).activation
             answers = await at_once(
                 *(resend.resend(desk, wallet, old.public_id) for _ in range(8)),
-                *(close.cancel(desk, wallet.id, old.public_id) for _ in range(8)),
+                *(cancel.cancel(desk, wallet.id, old.public_id) for _ in range(8)),
             )
             counted = kinds(answers)
             assert counted[resend.Resent] + counted[bool] == 1, counted

@@ -6,8 +6,9 @@ import json
 import psycopg
 import pytest
 
-from ringlet.activations import close
-from ringlet.activations.buy import Order, buy
+from ringlet.activations import cancel
+from ringlet.activations.buy import buy
+from ringlet.activations.choose import Order
 from ringlet.desk import Desk
 from ringlet.errors import NotFound
 from ringlet.settings import Settings
@@ -57,7 +58,7 @@ async def test_waiting_holds_no_connection(desk: Desk, shop: Shop, statuses: Sta
     async with asyncio.timeout(20):
         while not all_wait_and_the_pool_is_free():
             await asyncio.sleep(0.01)
-    await close.cancel(desk, shop.alice.id, activation.public_id)
+    await cancel.cancel(desk, shop.alice.id, activation.public_id)
     assert {each["status"] for each in await asyncio.gather(*waiting)} == {"cancelled"}
 
 
@@ -66,7 +67,7 @@ async def test_what_is_kept_is_dropped_when_it_changes(desk: Desk, shop: Shop, s
     activation = (await buy(desk, shop.alice, IG)).activation
     assert (await ask(statuses, shop, activation.public_id))["status"] == "waiting"
     assert activation.public_id in statuses._kept
-    await close.cancel(desk, shop.alice.id, activation.public_id)
+    await cancel.cancel(desk, shop.alice.id, activation.public_id)
     async with asyncio.timeout(10):
         while (await ask(statuses, shop, activation.public_id))["status"] != "cancelled":
             await asyncio.sleep(0.001)

@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from ringlet import canon, stocktaking
-from ringlet.activations.buy import Order, buy
+from ringlet.activations.buy import buy
+from ringlet.activations.choose import Order
 from ringlet.desk import Desk
 from ringlet.errors import NoNumbers
 from ringlet.stocktaking import BadRow, NumberRow

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ringlet.activations import browse, close
+from ringlet.activations import browse, cancel
 from ringlet.activations.browse import Wanted
-from ringlet.activations.buy import Order, buy
+from ringlet.activations.buy import buy
+from ringlet.activations.choose import Order
 from ringlet.activations.states import State
 from ringlet.activations.store import new_public_id
 from ringlet.desk import Desk
@@ -42,7 +43,7 @@ async def test_filters(desk: Desk, shop: Shop) -> None:
     """Each narrows the list, and the total counts what it leaves."""
     first = (await buy(desk, shop.alice, IG)).activation
     await buy(desk, shop.alice, TG)
-    await close.cancel(desk, shop.alice.id, first.public_id)
+    await cancel.cancel(desk, shop.alice.id, first.public_id)
     soon = datetime.now(UTC) + timedelta(hours=1)
     for wanted, count in (
         (Wanted(service="tg"), 1),

@@ -10,7 +10,9 @@ import pytest
 
 from ringlet import accounts, idempotency, ledger, worker
 from ringlet.activations import browse, rehearse, watch
-from ringlet.activations.buy import Bought, Order, buy
+from ringlet.activations.buy import buy
+from ringlet.activations.choose import Order
+from ringlet.activations.order import Bought
 from ringlet.activations.states import State
 from ringlet.activations.store import Activation
 from ringlet.desk import Desk

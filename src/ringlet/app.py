@@ -9,6 +9,8 @@ from ringlet.desk import Desk
 from ringlet.embedded import EmbeddedServer, acquire
 from ringlet.feed import Feed
 from ringlet.settings import Settings
+from ringlet.suppliers import wire
+from ringlet.suppliers.book import Book
 
 
 class Base:
@@ -43,7 +45,10 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
         sales=Database(conninfo, size=settings.db_pool, flushed_together=True),
         flush=GroupFlush(conninfo),
         feed=Feed(conninfo),
+        book=Book(settings),
     )
+    session = wire.open_session()
+    desk.book.use(session)
     await db.open()
     await desk.sales.open()
     checks: set[asyncio.Task[None]] = set()
@@ -63,6 +68,7 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
         for task in (listening, *checks):
             task.cancel()
         await asyncio.gather(listening, *checks, return_exceptions=True)
+        await session.close()
         await desk.flush.close()
         await desk.sales.close()
         await db.close()

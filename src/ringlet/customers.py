@@ -9,7 +9,7 @@ from psycopg.rows import args_row
 
 from ringlet import tokens
 from ringlet.db import Tx
-from ringlet.errors import NotFound
+from ringlet.errors import NotFound, ValidationFailed
 
 SCOPES = ("prices:read", "activations:read", "activations:write", "balance:read", "webhooks:write")
 PREFIXES = {"live": "rl_live_", "test": "rl_test_"}
@@ -57,6 +57,60 @@ async def by_email(tx: Tx, email: str) -> Customer:
     if found is None:
         raise NotFound(f"No account {email!r}")
     return found
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Accounts that share price rules; `base_price_shows` is 'cost' or 'list'."""
+
+    id: int
+    name: str
+    base_price_shows: str
+    accounts: int
+
+
+async def add_group(tx: Tx, name: str, base_price_shows: str) -> int:
+    """A new account group. Refuses: ValidationFailed."""
+    row = await (await tx.execute(_ADD_GROUP, [name, base_price_shows])).fetchone()
+    if row is None:
+        raise ValidationFailed(f"there is an account group {name!r} already", field="name")
+    return int(row[0])
+
+
+_ADD_GROUP: LiteralString = """
+insert into account_group (name, base_price_shows) values (%s, %s) on conflict (name) do nothing returning id
+"""
+
+
+async def group_by_name(tx: Tx, name: str) -> Group:
+    """Refuses: NotFound."""
+    found = [group for group in await list_groups(tx) if group.name == name]
+    if not found:
+        raise NotFound(f"no account group {name!r}")
+    return found[0]
+
+
+async def list_groups(tx: Tx) -> list[Group]:
+    """Every account group, by name."""
+    cursor = tx.cursor(row_factory=args_row(Group))
+    return await (await cursor.execute(_GROUPS)).fetchall()
+
+
+_GROUPS: LiteralString = """
+select g.id, g.name, g.base_price_shows, (select count(*) from customer c where c.group_id = g.id)
+from account_group g order by g.name
+"""
+
+
+async def change_group(tx: Tx, group_id: int, base_price_shows: str) -> None:
+    """What its members see as base_price from now on."""
+    await tx.execute(
+        "update account_group set base_price_shows = %s where id = %s", [base_price_shows, group_id]
+    )
+
+
+async def put_in_group(tx: Tx, customer_id: int, group_id: int | None) -> None:
+    """A customer is in one group at most; None takes him out."""
+    await tx.execute("update customer set group_id = %s where id = %s", [group_id, customer_id])
 
 
 async def issue_key(tx: Tx, secret: bytes, wallet_id: int, mode: str) -> str:

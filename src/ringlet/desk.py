@@ -1,13 +1,18 @@
 """The desk: what every use case works with. Made once per process by `app.py`, frozen."""
 
+import time
 from dataclasses import dataclass, field
 
-from ringlet import pricing
+from ringlet import pricing, success
 from ringlet.catalog import Offer, Shop
-from ringlet.db import Database, GroupFlush
+from ringlet.db import Database, GroupFlush, Tx
 from ringlet.feed import Feed
 from ringlet.pricing import PriceList
 from ringlet.settings import Settings
+from ringlet.suppliers import book
+from ringlet.suppliers.book import Book
+
+RATES_PAUSE_S = 60.0
 
 
 class Shelves:
@@ -47,11 +52,16 @@ class Prices:
     version: int = 0
     #: rises with every change of the rules
     rules_version: int = 0
+    #: rises when offers may have changed places: rates, suppliers that came or went
+    ranking_version: int = 0
+    #: how well the sources do, cell by cell; orders offers
+    rates: dict[success.Cell, success.Rate] = field(default_factory=dict)
+    rates_at: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Database, news, settings, and the copy of the price list."""
+    """Database, news, settings, suppliers, and the copy of the price list."""
 
     settings: Settings
     db: Database
@@ -59,6 +69,7 @@ class Desk:
     sales: Database
     flush: GroupFlush
     feed: Feed
+    book: Book
     prices: Prices = field(default_factory=Prices)
     shelves: Shelves = field(default_factory=Shelves)
 
@@ -67,8 +78,24 @@ class Desk:
         async with self.db.connection() as tx:
             fresh = await self.prices.shop.refresh(tx)
             rules = await pricing.load(tx)
+            reranked = await self._refresh_rates(tx)
         if rules.rules != self.prices.rules.rules:
             self.prices.rules = rules
             self.prices.rules_version += 1
             fresh = True
-        self.prices.version += fresh
+        reranked |= await self.refresh_suppliers()
+        self.prices.ranking_version += reranked
+        self.prices.version += fresh or reranked
+
+    async def _refresh_rates(self, tx: Tx) -> bool:
+        if time.monotonic() - self.prices.rates_at < RATES_PAUSE_S:
+            return False
+        before, self.prices.rates = self.prices.rates, await success.load(tx)
+        self.prices.rates_at = time.monotonic()
+        return before != self.prices.rates
+
+    async def refresh_suppliers(self) -> bool:
+        """Bring the address book up to date; True when the offers of one came or went."""
+        async with self.db.connection() as tx:
+            suppliers, words = await book.load(tx), await book.load_words(tx)
+        return self.book.take(suppliers, words)

@@ -59,6 +59,15 @@ async def remember(tx: Tx, once: Once | None, activation_id: int) -> None:
         )
 
 
+async def forget(tx: Tx, once: Once | None, activation_id: int) -> None:
+    """What the key had begun came to nothing and was refused: the key may be tried again."""
+    if once is not None:
+        await tx.execute(
+            "delete from idempotency where wallet_id = %s and key = %s and activation_id = %s",
+            [once.wallet_id, once.key, activation_id],
+        )
+
+
 async def forget_old(tx: Tx, limit: int = 5_000) -> int:
     """Delete keys that are past their time, a bounded number at once; returns how many."""
     return (await tx.execute(_FORGET, [KEPT_HOURS, limit])).rowcount

@@ -14,6 +14,12 @@ MESSAGES = Counter("ringlet_messages_total", "Messages pushed to us", ["outcome"
 CLOSED = Counter("ringlet_due_total", "Due rows that the worker took up", ["job"])
 JOB_FAILURES = Counter("ringlet_job_failures_total", "Rounds of a worker's job that failed", ["job"])
 
+SWEEP_SECONDS = Histogram(
+    "ringlet_supplier_sweep_seconds", "Time of one sweep over a supplier's rentals", ["supplier"],
+    buckets=(0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30),
+)  # fmt: skip
+SWEEP_FAILURES = Counter("ringlet_supplier_sweep_failures_total", "Sweeps that found no answer", ["supplier"])
+
 
 @lru_cache(maxsize=2_000)
 def request_series(route: str, method: str, status: int) -> Counter:

@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import os
+import secrets
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 
-from ringlet import idempotency, metrics
-from ringlet.activations import rehearse, watch
+from ringlet import idempotency, metrics, success
+from ringlet.activations import give_back, hints, poll, rehearse, watch
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.feed import announce
-from ringlet.suppliers import stock
+from ringlet.suppliers import book, stock
+from ringlet.suppliers.book import Supplier
 
 log = structlog.get_logger("ringlet.worker")
 
@@ -38,6 +42,17 @@ async def _count_stock(desk: Desk) -> int:
     return 0
 
 
+async def _fold_outcomes(desk: Desk) -> int:
+    async with desk.db.transaction() as tx:
+        return await success.fold(tx)
+
+
+async def _forget_outcomes(desk: Desk) -> int:
+    async with desk.db.transaction() as tx:
+        await success.forget_old(tx)
+    return 0
+
+
 async def _forget_keys(desk: Desk) -> int:
     async with desk.db.transaction() as tx:
         return await idempotency.forget_old(tx)
@@ -49,12 +64,64 @@ JOBS = (
     Job("wake_rested", _wake_rested, 5),
     Job("count_stock", _count_stock, 5),
     Job("forget_idempotency_keys", _forget_keys, 60),
+    Job("give_back_due", give_back.give_back_due, 0.5),
+    Job("fold_outcomes", _fold_outcomes, 5),
+    Job("forget_outcomes", _forget_outcomes, 3_600),
 )
+
+WATCH_CLAIMED_S = 10.0
+WATCH_RENEWED_S = 3.0
 
 
 async def run(desk: Desk, stop: asyncio.Event) -> None:
     """Do all jobs until `stop` is set; a round that is under way is finished."""
-    await asyncio.gather(*(_repeat(desk, job, stop) for job in JOBS))
+    await asyncio.gather(*(_repeat(desk, job, stop) for job in JOBS), Watches(desk, stop).run())
+
+
+class Watches:
+    """Which suppliers this worker watches: a claim in the database, renewed, and a task for each."""
+
+    def __init__(self, desk: Desk, stop: asyncio.Event) -> None:
+        self._desk = desk
+        self._stop = stop
+        self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._tasks: dict[int, tuple[Supplier, asyncio.Event, asyncio.Task[None]]] = {}
+        desk.feed.subscribe(self._on_news, lambda: None)
+
+    def _on_news(self, topic: str, subject: str) -> None:
+        if topic == hints.TOPIC and subject.isdigit() and (found := self._tasks.get(int(subject))):
+            found[1].set()
+
+    async def run(self) -> None:
+        """Until the worker stops."""
+        while not self._stop.is_set():
+            try:
+                await self._renew()
+            except Refusal as refusal:
+                log.warning("cannot_claim_suppliers", code=refusal.code)
+            except Exception:
+                log.exception("cannot_claim_suppliers")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), WATCH_RENEWED_S)
+        await asyncio.gather(*(task for _, _, task in self._tasks.values()), return_exceptions=True)
+        with contextlib.suppress(Refusal):
+            async with self._desk.db.transaction() as tx:
+                await book.end_watch(tx, self._name)
+
+    async def _renew(self) -> None:
+        await self._desk.refresh_suppliers()
+        async with self._desk.db.transaction() as tx:
+            mine = await book.claim_watch(tx, self._name, WATCH_CLAIMED_S)
+        wanted = {source_id: found for source_id in mine if (found := self._desk.book.get(source_id))}
+        for source_id, (supplier, _, task) in list(self._tasks.items()):
+            if wanted.get(source_id) is not supplier or task.done():
+                task.cancel()
+                del self._tasks[source_id]
+        for source_id, supplier in wanted.items():
+            if source_id not in self._tasks:
+                hint = asyncio.Event()
+                task = asyncio.create_task(poll.watch(self._desk, supplier, self._stop, hint))
+                self._tasks[source_id] = (supplier, hint, task)
 
 
 async def _repeat(desk: Desk, job: Job, stop: asyncio.Event) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import importlib
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from decimal import Decimal
 from typing import Any
 
@@ -31,11 +31,27 @@ def make(dialect: str, warehouse: Warehouse) -> web.Application:
     app.router.add_get("/_truth", _truth)
     app.router.add_post("/_set", _set)
     app.router.add_post("/_sms", _sms)
+    if hasattr(front, "background"):
+        app.cleanup_ctx.append(_beside(front.background, warehouse))
     return app
 
 
+def _beside(
+    work: Callable[[Warehouse], Coroutine[Any, Any, None]], warehouse: Warehouse
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """A front's own work, done for as long as the application runs."""
+
+    async def run(_: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(work(warehouse))
+        yield
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    return run
+
+
 @web.middleware
-async def _spoil(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _spoil(request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: PLR0911
     warehouse = request.app[WAREHOUSE]
     if not request.path.startswith("/_") and warehouse.slow_s:
         await asyncio.sleep(warehouse.slow_s)
@@ -53,7 +69,9 @@ async def _spoil(request: web.Request, handler: Handler) -> web.StreamResponse:
         case "garbage":
             return web.Response(body=random.Random(len(body)).randbytes(300))
         case "html":
-            return web.Response(text="<html><body><h1>502 Bad Gateway</h1></body></html>", content_type="text/html")
+            return web.Response(
+                text="<html><body><h1>502 Bad Gateway</h1></body></html>", content_type="text/html"
+            )
         case "error_sql":
             return web.Response(text="ERROR_SQL")
         case "half":

@@ -15,7 +15,7 @@ ANSWER_FAULTS = ("timeout", "drop", "garbage", "html", "error_sql", "half", "ser
 ALLOT_FAULTS = ("other_price", "same_number")
 
 
-class No(Exception):
+class No(Exception):  # noqa: N818 - an answer, not an error
     """The supplier refuses; the front spells `reason`."""
 
     def __init__(self, reason: str, **more: Any) -> None:
@@ -76,6 +76,10 @@ class Warehouse:
         self.code_after_s = (0.5, 2.0)
         self.refuse: str | None = None  # every rent is refused for this reason
         self.requests: dict[str, int] = {}
+        #: where an agent pushes its messages, and the key that it says
+        self.push_url: str | None = None
+        self.push_key: str | None = None
+        self._open: dict[str, Allotment] = {}  # what may still be active
         self._next = 1
         self._sms = 1
 
@@ -118,14 +122,16 @@ class Warehouse:
     ) -> Allotment:  # fmt: skip
         phone = self._phone(excluded)
         if fault == "same_number":
-            same = [a.phone for a in self.allotments.values() if a.standing == "active" and a.service == key[1]]
+            same = [
+                a.phone for a in self.allotments.values() if a.standing == "active" and a.service == key[1]
+            ]
             phone = same[-1] if same else phone
         ref = str(600_000_000 + self._next)
         self._next += 1
         self.cells[key].available -= 1
         self.balance -= cost
         allotment = Allotment(ref, phone, key[0], key[1], key[2], cost, reference, fault)
-        self.allotments[ref] = allotment
+        self.allotments[ref] = self._open[ref] = allotment
         return allotment
 
     def _draw(self) -> str | None:
@@ -144,10 +150,15 @@ class Warehouse:
 
     def get(self, ref: str) -> Allotment:
         """Raises No: over."""
-        self.expire()
         if ref not in self.allotments:
             raise No("over")
+        self._expire(self.allotments[ref])
         return self.allotments[ref]
+
+    def active(self) -> list[Allotment]:
+        """What is active now, the oldest first; cheap however much is over."""
+        self.expire()
+        return list(self._open.values())
 
     def cancel(self, ref: str) -> None:
         """Give the price back. Raises No: over, has_code, too_early. Twice is fine."""
@@ -193,13 +204,16 @@ class Warehouse:
 
     def expire(self) -> None:
         """What is past its lease ends by itself: paid when a message came, money back otherwise."""
-        now = time.time()
-        for allotment in self.allotments.values():
-            if allotment.standing == "active" and now > allotment.created_at + self.lease_s:
-                if allotment.messages:
-                    allotment.standing = "finished"
-                else:
-                    self._return(allotment)
+        for allotment in self._open.values():
+            self._expire(allotment)
+        self._open = {ref: each for ref, each in self._open.items() if each.standing == "active"}
+
+    def _expire(self, allotment: Allotment) -> None:
+        if allotment.standing == "active" and time.time() > allotment.created_at + self.lease_s:
+            if allotment.messages:
+                allotment.standing = "finished"
+            else:
+                self._return(allotment)
 
     def truth(self) -> dict[str, Any]:
         """Everything, for the comparison with our books."""

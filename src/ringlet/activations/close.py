@@ -1,34 +1,17 @@
 """How an activation ends: cancelled, expired, finished. Each settles the money and the number with the state."""
 
-from ringlet import idempotency, ledger
-from ringlet.activations import store
+from datetime import UTC, datetime, timedelta
+
+from ringlet import ledger
+from ringlet.activations import rentals, store
 from ringlet.activations.states import REFUNDED, State
 from ringlet.activations.store import Activation
 from ringlet.db import Tx
 from ringlet.desk import Desk
-from ringlet.errors import CancelRejected
-from ringlet.idempotency import Once
 from ringlet.suppliers import stock
 
-ORDERING_RETRY_S = 5
-
-
-async def cancel(desk: Desk, wallet_id: int, public_id: int, once: Once | None = None) -> bool:
-    """Give an activation back; the price is on the balance again before this returns.
-
-    True when the idempotency key had already done it. Refuses: NotFound, CancelRejected (a code came, or it is
-    over; with `retry_after` while the outcome at the supplier is unknown), IdempotencyMismatch.
-    """
-    async with desk.db.transaction() as tx:
-        if await idempotency.recall(tx, once) is not None:
-            return True
-        activation = await store.by_public_id(tx, wallet_id, public_id)
-        if activation.state == State.ORDERING:
-            raise CancelRejected("The outcome of this order is not known yet", retry_after=ORDERING_RETRY_S)
-        if activation.state != State.WAITING or await refund(tx, desk, activation, State.CANCELLED) is None:
-            raise CancelRejected
-        await idempotency.remember(tx, once, activation.id)
-    return False
+#: who gives a number back sooner has not waited for its code: that says nothing about the source
+FAIR_TRIAL = timedelta(seconds=120)
 
 
 async def refund(tx: Tx, desk: Desk, activation: Activation, to: State) -> Activation | None:
@@ -40,6 +23,8 @@ async def refund(tx: Tx, desk: Desk, activation: Activation, to: State) -> Activ
         await return_number(tx, desk, moved)
         wallet = await ledger.wallet(tx, moved.wallet_id)
         await ledger.release(tx, wallet, moved.amount_micros, moved.id)
+        if not moved.number_used and datetime.now(UTC) - moved.created_at > FAIR_TRIAL:
+            await store.note_outcome(tx, moved, has_code=False)
     return moved
 
 
@@ -52,7 +37,11 @@ async def finish(tx: Tx, desk: Desk, activation: Activation) -> Activation | Non
 
 
 async def return_number(tx: Tx, desk: Desk, closed: Activation) -> None:
-    """An own number goes back on its shelf: to rest when a code came to it, free otherwise."""
+    """An own number goes back on its shelf, to rest when a code came to it, free otherwise; a rented one goes back
+    to its supplier.
+    """
+    if closed.is_rented:
+        await rentals.let_go(tx, closed.id, "finish" if closed.state == State.FINISHED else "cancel")
     if closed.offer_id is None or closed.number_id is None:
         return
     if closed.state == State.FINISHED or closed.number_used:

@@ -9,7 +9,7 @@ from ringlet.catalog import Offer
 from ringlet.desk import Desk
 from ringlet.errors import NotFound
 from ringlet.ledger import Wallet
-from ringlet.pricing import PriceList
+from ringlet.pricing import View
 from ringlet.suppliers import simulator
 
 
@@ -23,8 +23,7 @@ class Quote(msgspec.Struct, frozen=True):
 
 def quote(desk: Desk, wallet: Wallet, country: int, service: str) -> Quote:
     """The price of one service in one country for this customer. Refuses: NotFound when nobody offers it."""
-    rules = desk.prices.rules
-    found = best(rules, rules.view(wallet.customer_id), desk.prices.shop.cell(country, service))
+    found = best(desk, desk.prices.rules.view(wallet.customer_id), desk.prices.shop.cell(country, service))
     if found is None and wallet.mode == "test":
         return simulated(desk, wallet, country, service)
     if found is None:
@@ -36,29 +35,44 @@ def simulated(desk: Desk, wallet: Wallet, country: int, service: str) -> Quote:
     """Test mode sells everything: as live where the cell is offered, at the simulator's price otherwise."""
     rules = desk.prices.rules
     view = rules.view(wallet.customer_id)
-    found = best(rules, view, desk.prices.shop.cell(country, service))
+    found = best(desk, view, desk.prices.shop.cell(country, service))
     sell_price = rules.sell_price(view, country, service, simulator.BASE_PRICE)
     return found or Quote(simulator.BASE_PRICE, sell_price, None)
 
 
-def best(rules: PriceList, view: int | None, offers: Iterable[Offer]) -> Quote | None:
+def best(desk: Desk, view: View, offers: Iterable[Offer]) -> Quote | None:
     """The offer that a buy would try first, with the stock of all of them together."""
-    priced = ranked(rules, view, offers)
+    priced = ranked(desk, view, offers)
     if not priced:
         return None
     offer, sell_price = priced[0]
+    shown = desk.prices.rules.shown_base_price(view, offer.country, offer.service, offer.base_price)
     stocks = [each.available for each, _ in priced if each.available is not None]
-    return Quote(offer.base_price, sell_price, sum(stocks) if stocks else None)
+    return Quote(shown, sell_price, sum(stocks) if stocks else None)
 
 
-def ranked(rules: PriceList, view: int | None, offers: Iterable[Offer]) -> list[tuple[Offer, Decimal]]:
-    """Offers with what this customer pays: those with stock first, then the cheapest.
+def ranked(desk: Desk, view: View, offers: Iterable[Offer]) -> list[tuple[Offer, Decimal]]:
+    """Offers with what this customer pays: those with stock first, then by score.
 
-    The stock figure is a few seconds old, so an offer that shows none is tried last instead of never.
+    The stock figure is a few seconds old, so an offer that shows none is tried last instead of never. What is not
+    offered at all (a supplier that is paused, silent, or at its limits) does not appear.
     """
+    rules, shut = desk.prices.rules, desk.book.shut()
     priced = [
-        (offer, rules.sell_price(view, offer.country, offer.service, offer.base_price)) for offer in offers
+        (offer, rules.sell_price(view, offer.country, offer.service, offer.base_price))
+        for offer in offers
+        if offer.source_id not in shut
     ]
     if len(priced) > 1:
-        priced.sort(key=lambda each: (each[0].available == 0, each[1], each[0].id))
+        priced.sort(key=lambda each: (each[0].available == 0, score(desk, *each), each[0].id))
     return priced
+
+
+def score(desk: Desk, offer: Offer, price: Decimal) -> float:
+    """What a code from this offer is expected to cost: the price, dearer where few codes come or late ones, cheaper
+    by the operator's weight. It orders offers and is never charged.
+    """
+    rate = desk.prices.rates.get((offer.source_id, offer.country, offer.service, offer.operator))
+    supplier = desk.book.get(offer.source_id)
+    weight = 1.0 if supplier is None else float(supplier.terms.weight)
+    return float(price) * (1.0 if rate is None else rate.penalty()) / weight

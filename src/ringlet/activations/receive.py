@@ -11,13 +11,15 @@ from typing import LiteralString
 import msgspec
 
 from ringlet import ledger
-from ringlet.activations import matching, store
+from ringlet.activations import matching, rentals, store
 from ringlet.activations.codes import find_code
 from ringlet.activations.states import State
 from ringlet.activations.store import Activation
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.feed import announce
+
+CODE_LENGTH_MAX = 32
 
 
 class IncomingMessage(msgspec.Struct, frozen=True):
@@ -42,15 +44,25 @@ async def receive(desk: Desk, source_id: int, incoming: IncomingMessage) -> Rece
     When this returns the message is in the database, and so is everything that follows from it.
     """
     async with desk.db.transaction() as tx:
-        message_id = await _keep(tx, source_id, incoming)
+        message_id = await keep_clean(tx, source_id, incoming)
         if message_id is None:
             return Receipt("repeated")
         leases = await store.leases_of(tx, source_id, incoming.phone)
         activation = _choose(leases, incoming)
         if activation is None:
-            return Receipt("orphan")
+            return await _too_late(tx, source_id, message_id, incoming)
         await deliver(tx, activation, message_id, incoming.sender, incoming.text)
         return Receipt("delivered", activation.public_id)
+
+
+async def _too_late(tx: Tx, source_id: int, message_id: int, incoming: IncomingMessage) -> Receipt:
+    """A rented number's lease is over: whoever had it last sees the message and does not pay for it."""
+    rental = await rentals.of_phone(tx, source_id, incoming.phone)
+    if rental is None or rental.activation_id is None:
+        return Receipt("orphan")
+    activation = await store.lock(tx, rental.activation_id)
+    await deliver_late(tx, activation, message_id, incoming.sender, incoming.text)
+    return Receipt("late", activation.public_id)
 
 
 def _choose(leases: Sequence[Activation], incoming: IncomingMessage) -> Activation | None:
@@ -61,9 +73,14 @@ def _choose(leases: Sequence[Activation], incoming: IncomingMessage) -> Activati
     return None if index is None else candidates[index]
 
 
-async def deliver(tx: Tx, activation: Activation, message_id: int, sender: str, text: str) -> None:
-    """Give a kept message to a locked open activation. Only a code is charged for; the text always arrives."""
-    code = find_code(text, sender=sender, service=activation.service)
+async def deliver(
+    tx: Tx, activation: Activation, message_id: int, sender: str, text: str, *, told_code: str | None = None
+) -> None:
+    """Give a kept message to a locked open activation. Only a code is charged for; the text always arrives.
+
+    `told_code` is what the supplier takes for the code; it counts when we find none.
+    """
+    code = _code(activation, sender, text, told_code)
     await tx.execute(_DELIVER, [activation.id, code, False, message_id])
     if code is None:
         await announce(tx, "activation", activation.public_id)
@@ -72,14 +89,22 @@ async def deliver(tx: Tx, activation: Activation, message_id: int, sender: str, 
         assert moved is not None, "the lease was locked"
         wallet = await ledger.wallet(tx, activation.wallet_id)
         await ledger.capture(tx, wallet, activation.amount_micros, activation.id)
+        await store.note_outcome(tx, activation, has_code=True)
     else:
         await store.newest_code(tx, activation, code)
         await announce(tx, "activation", activation.public_id)
 
 
-async def deliver_late(tx: Tx, activation: Activation, message_id: int, sender: str, text: str) -> None:
-    """Show a message on an activation that was already refunded; it is not charged."""
-    code = find_code(text, sender=sender, service=activation.service)
+def _code(activation: Activation, sender: str, text: str, told_code: str | None) -> str | None:
+    found = find_code(text, sender=sender, service=activation.service)
+    return found or (told_code[:CODE_LENGTH_MAX] if told_code else None)
+
+
+async def deliver_late(
+    tx: Tx, activation: Activation, message_id: int, sender: str, text: str, *, told_code: str | None = None
+) -> None:
+    """Show a message on an activation that is over; it is not charged."""
+    code = _code(activation, sender, text, told_code)
     await tx.execute(_DELIVER, [activation.id, code, True, message_id])
     await announce(tx, "activation", activation.public_id)
 
@@ -87,7 +112,8 @@ async def deliver_late(tx: Tx, activation: Activation, message_id: int, sender: 
 _DELIVER: LiteralString = "update message set activation_id = %s, code = %s, late = %s where id = %s"
 
 
-async def _keep(tx: Tx, source_id: int, incoming: IncomingMessage) -> int | None:
+async def keep_clean(tx: Tx, source_id: int, incoming: IncomingMessage) -> int | None:
+    """As `keep`, whatever characters came."""
     # PostgreSQL's text holds no NUL; a SIM card's owner may send one all the same.
     sender, text = (
         value.replace("\0", "\N{REPLACEMENT CHARACTER}") for value in (incoming.sender, incoming.text)

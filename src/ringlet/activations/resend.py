@@ -5,21 +5,23 @@ The lease is over: the number is leased again at today's price, if nobody else h
 A lease that goes on is not prolonged.
 """
 
+import asyncio
 from decimal import Decimal
 
 import msgspec
 from psycopg.errors import UniqueViolation
 
 from ringlet import idempotency, ledger, money
-from ringlet.activations import close, rehearse, store
+from ringlet.activations import close, rehearse, rentals, store
 from ringlet.activations.states import State
 from ringlet.activations.store import Activation, NewActivation
 from ringlet.db import Tx
 from ringlet.desk import Desk
-from ringlet.errors import IdempotencyInProgress, ResendRejected
+from ringlet.errors import IdempotencyInProgress, ResendRejected, ServiceUnavailable
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 from ringlet.suppliers import stock
+from ringlet.suppliers.port import NotSent, OutcomeUnknown, Refused
 
 ATTEMPTS_MAX = 3
 
@@ -37,6 +39,7 @@ async def resend(desk: Desk, wallet: Wallet, public_id: int, once: Once | None =
     Refuses: NotFound, ResendRejected (cancelled, expired, failed, or somebody else has the number),
     InsufficientBalance, IdempotencyMismatch, IdempotencyInProgress, ServiceUnavailable.
     """
+    await _ask_supplier(desk, wallet, public_id, once)
     for _ in range(ATTEMPTS_MAX):
         try:
             async with desk.db.transaction() as tx:
@@ -52,8 +55,40 @@ async def resend(desk: Desk, wallet: Wallet, public_id: int, once: Once | None =
     raise IdempotencyInProgress
 
 
+async def _ask_supplier(desk: Desk, wallet: Wallet, public_id: int, once: Once | None) -> None:
+    """Some suppliers deliver another message only when they are told to; they are before anything is promised.
+
+    Told twice, or told and then refused here, does no harm.
+    """
+    async with desk.db.connection() as tx:
+        if await idempotency.recall(tx, once) is not None:
+            return
+        old = await store.by_public_id(tx, wallet.id, public_id)
+        rental = await rentals.of_activation(tx, old.id) if old.is_rented else None
+    supplier = None if rental is None else desk.book.get(rental.source_id)
+    if rental is None or supplier is None or old.state != State.RECEIVED:
+        return
+    try:
+        async with asyncio.timeout(supplier.terms.deadline_s):
+            await supplier.port.again(rental.supplier_ref)
+    except Refused as refusal:
+        raise ResendRejected from refusal
+    except (NotSent, OutcomeUnknown, TimeoutError):
+        raise ServiceUnavailable("The supplier has not answered; try again") from None
+
+
 async def _follow(tx: Tx, desk: Desk, wallet: Wallet, old: Activation) -> Activation:
     left_s = await store.lease_left_s(tx, old)
+    rental = await rentals.of_activation(tx, old.id) if old.is_rented else None
+    if old.is_rented and (rental is None or rental.wish is not None):
+        raise ResendRejected
+    fresh = await _succeed(tx, desk, wallet, old, left_s)
+    if rental is not None:
+        await rentals.hand_over(tx, rental, fresh.id)
+    return fresh
+
+
+async def _succeed(tx: Tx, desk: Desk, wallet: Wallet, old: Activation, left_s: float) -> Activation:
     match old.state:
         case State.WAITING if left_s > 0:
             await store.move(tx, old, State.CANCELLED)
@@ -118,7 +153,7 @@ def resend_price(desk: Desk, wallet: Wallet, old: Activation) -> Decimal | None:
     match old.state:
         case State.WAITING | State.RECEIVED:
             return Decimal(0)
-        case State.FINISHED:
+        case State.FINISHED if not old.is_rented:
             return money.to_amount(money.charge_micros(price(desk, wallet, old)))
         case _:
             return None

@@ -9,6 +9,7 @@ from typing import LiteralString
 import msgspec
 from psycopg.rows import args_row
 
+from ringlet import success
 from ringlet.activations.states import TRANSITIONS, State
 from ringlet.db import Tx
 from ringlet.errors import NotFound
@@ -40,6 +41,11 @@ class Activation(msgspec.Struct, frozen=True):
     number_used: bool
     created_at: datetime
     expires_at: datetime
+
+    @property
+    def is_rented(self) -> bool:
+        """Whether its number comes from a supplier, so that the end of it is the supplier's to confirm."""
+        return self.offer_id is not None and self.number_id is None
 
 
 class NewActivation(msgspec.Struct, frozen=True):
@@ -151,16 +157,18 @@ async def _one(tx: Tx, statement: LiteralString, values: list[int]) -> Activatio
 
 
 async def move(
-    tx: Tx, activation: Activation, to: State, *, phone: str | None = None, code: str | None = None
-) -> Activation | None:
-    """Change the state, if it is still what `activation` says; None when somebody else was first.
+    tx: Tx, activation: Activation, to: State, *, phone: str | None = None, code: str | None = None,
+    operator: str | None = None, lease_s: float | None = None,
+) -> Activation | None:  # fmt: skip
+    """Change the state, if it is still what `activation` says; None when somebody else was first. A `lease_s` that
+    ends earlier than the lease shortens it.
 
     The row is locked from here to the end of the transaction, and every process hears of the change at commit.
     """
     assert to in TRANSITIONS[activation.state], f"{activation.state} cannot become {to}"
     cursor = tx.cursor(row_factory=args_row(Activation))
     values = {"id": activation.id, "was": activation.state, "to": to, "phone": phone, "code": code,
-              "open": bool(TRANSITIONS[to])}  # fmt: skip
+              "operator": operator, "lease_s": lease_s, "open": bool(TRANSITIONS[to])}  # fmt: skip
     moved = await (await cursor.execute(_MOVE, values)).fetchone()
     if moved is not None:
         await announce(tx, "activation", moved.public_id)
@@ -169,7 +177,9 @@ async def move(
 
 _MOVE: LiteralString = f"""
 update activation set state = %(to)s, phone = coalesce(%(phone)s, phone), code = coalesce(%(code)s, code),
-    due_at = case when %(open)s then expires_at end,
+    operator = coalesce(%(operator)s, operator),
+    expires_at = least(expires_at, now() + make_interval(secs => %(lease_s)s)),
+    due_at = case when %(open)s then least(expires_at, now() + make_interval(secs => %(lease_s)s)) end,
     closed_at = case when %(open)s then null else now() end
 where id = %(id)s and state = %(was)s
 returning {COLUMNS}
@@ -183,6 +193,15 @@ async def newest_code(tx: Tx, activation: Activation, code: str) -> None:
     )
 
 
+async def note_outcome(tx: Tx, activation: Activation, *, has_code: bool) -> None:
+    """For the success rates of its source."""
+    if activation.offer_id is not None:
+        await success.note(
+            tx, source_id=activation.source_id, country=activation.country, service=activation.service,
+            operator=activation.operator, since=activation.created_at, has_code=has_code,
+        )  # fmt: skip
+
+
 async def leases_of(tx: Tx, source_id: int, phone: str) -> list[Activation]:
     """The open leases of one number, oldest first, locked: a cancel waits for this message or comes before it.
 
@@ -192,7 +211,7 @@ async def leases_of(tx: Tx, source_id: int, phone: str) -> list[Activation]:
     cursor = tx.cursor(row_factory=args_row(Activation))
     leases: list[Activation] | None = None
     while True:
-        await cursor.execute(_LEASES_OF, [source_id, phone])
+        await cursor.execute(_LEASES_OF, {"source": source_id, "phone": phone})
         found = await cursor.fetchall()
         if leases is not None and [each.id for each in found] == [each.id for each in leases]:
             return found
@@ -201,7 +220,10 @@ async def leases_of(tx: Tx, source_id: int, phone: str) -> list[Activation]:
 
 _LEASES_OF: LiteralString = f"""
 select {COLUMNS} from activation
-where number_id = (select id from number where source_id = %s and phone = %s) and state in ('waiting', 'received')
+where state in ('waiting', 'received') and (
+    number_id = (select id from number where source_id = %(source)s and phone = %(phone)s)
+    or id = any (array(select activation_id from rental
+        where source_id = %(source)s and phone = %(phone)s and state = 'open')))
 order by id for update
 """
 

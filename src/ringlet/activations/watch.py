@@ -6,7 +6,7 @@ from itertools import groupby
 
 import structlog
 
-from ringlet.activations import close, rehearse, store
+from ringlet.activations import close, recover, rehearse, rentals, store
 from ringlet.activations.states import TIMES_OUT_TO, State
 from ringlet.activations.store import Activation
 from ringlet.db import Tx
@@ -17,6 +17,7 @@ BATCH = 400
 TOGETHER = 50  # of one wallet in one transaction: one commit instead of fifty
 AT_ONCE = 4
 POSTPONED_S = 60
+SUPPLIER_SILENT_S = 600
 
 log = structlog.get_logger("ringlet.watch")
 
@@ -73,8 +74,25 @@ async def _postpone(desk: Desk, row_id: int) -> None:
 async def _time_out(tx: Tx, desk: Desk, activation: Activation) -> None:
     match TIMES_OUT_TO[activation.state]:
         case State.EXPIRED:
-            await close.refund(tx, desk, activation, State.EXPIRED)
+            await _expire(tx, desk, activation)
         case State.FINISHED:
             await close.finish(tx, desk, activation)
+        case _ if activation.is_rented:
+            log.warning("possible_loss", activation=str(activation.public_id), source=activation.source_id)
+            await recover.fail(tx, activation)
         case _:
             await rehearse.find_out(tx, activation)
+
+
+async def _expire(tx: Tx, desk: Desk, activation: Activation) -> None:
+    """An own number's time is up. A rented one's too, but its supplier may just have got the code, and decides:
+    the refund follows his answer, or comes without it when he is silent for too long.
+    """
+    rental = await rentals.of_activation(tx, activation.id) if activation.is_rented else None
+    if rental is None or -await store.lease_left_s(tx, activation) > SUPPLIER_SILENT_S:
+        wished = rental is not None and rental.is_customers_wish
+        await close.refund(tx, desk, activation, State.CANCELLED if wished else State.EXPIRED)
+    else:
+        if rental.wish is None:
+            await rentals.wish_cancel(tx, rental, is_customers=False, in_s=0)
+        await store.postpone(tx, activation.id, POSTPONED_S)

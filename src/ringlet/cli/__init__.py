@@ -18,6 +18,7 @@ COMMANDS = {
     "doctor": ("operate", "Say what is wrong with this installation and how to mend it."),
     "account": ("account", "Customers: create, list, key, revoke, adjust."),
     "stock": ("stock", "Own numbers: load, list, agent-key."),
+    "supplier": ("supplier", "Numbers rented upstream: add, check, sync, list, and the money there."),
     "pricing": ("pricing", "What customers pay: set, list, explain."),
     "inbox": ("operate", "Messages for numbers that nobody had leased."),
 }

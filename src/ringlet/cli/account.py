@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 import click
 
 from ringlet import accounts, money
+from ringlet.cli.group import group
 from ringlet.cli.output import as_json_option, emit_json, emit_table
 from ringlet.cli.running import at_desk
 
@@ -28,6 +29,9 @@ AMOUNT = Amount()
 @click.group()
 def account() -> None:
     """Customers: their accounts, balances and keys."""
+
+
+account.add_command(group)
 
 
 @account.command()

@@ -189,3 +189,11 @@ alter table price_rule
     add constraint price_rule_times check (starts_at < ends_at),
     add constraint price_rule_one_owner check (customer_id is null or group_id is null);
 alter table price_rule alter column value type numeric(14, 7);
+-- What a rule decides about; for each aspect the most particular rule wins, so that two of one scope, aspect and
+-- beginning would contradict each other.
+alter table price_rule
+    add column aspect text not null
+        generated always as (case when kind in ('markup', 'price') then 'base' else kind end) stored,
+    add constraint price_rule_scope
+        unique nulls not distinct (customer_id, group_id, country, service, aspect, starts_at);
+create index customer_group on customer (group_id) where group_id is not null;

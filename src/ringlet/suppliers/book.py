@@ -1,7 +1,7 @@
 """The address book: every supplier of this installation with its adapter, as this process knows them.
 
-Loaded from the database with the prices. What only this process has seen (a row of failures, a cell that turned out
-to be empty) is kept here too: hints that steer the next buy, lost at a restart without harm.
+Loaded from the database with the prices. What only this process has seen (a row of failures) is kept here
+too: a hint that steers the next buy, lost at a restart without harm.
 """
 
 import time
@@ -24,8 +24,7 @@ from ringlet.suppliers.protocols import PROTOCOLS
 from ringlet.suppliers.wire import Line
 
 FAILURES_MAX = 8  # in a row, then the circuit opens
-OPEN_S = 30.0
-DRY_S = 20.0  # a cell that was just found empty is tried last for so long
+REST_S = 30.0
 KEY_PURPOSE = "supplier key"
 
 log = structlog.get_logger("ringlet.suppliers")
@@ -55,6 +54,34 @@ class Terms(msgspec.Struct, frozen=True):
     refused_until: datetime | None
     #: by the database's clock: not paused, prices not stale, not refusing us, not at its cap
     is_offered: bool
+
+
+async def refuse(tx: Tx, source_id: int, why: str, for_s: float) -> None:
+    """No process offers this supplier for a while."""
+    await tx.execute(
+        "update supplier set refused_until = now() + make_interval(secs => %s), refused_why = %s"
+        " where source_id = %s",
+        [for_s, why[:200], source_id],
+    )
+
+
+async def claim_watch(tx: Tx, worker: str, for_s: float) -> set[int]:
+    """The suppliers that this worker watches from now on, or still: each has one watcher at a time."""
+    rows = await (await tx.execute(_CLAIM_WATCH, [worker, for_s, worker])).fetchall()
+    return {row[0] for row in rows}
+
+
+_CLAIM_WATCH: LiteralString = """
+update supplier set watched_by = %s, watched_until = now() + make_interval(secs => %s)
+where source_id in (select source_id from supplier
+    where watched_by = %s or coalesce(watched_until < now(), true) for update skip locked)
+returning source_id
+"""
+
+
+async def end_watch(tx: Tx, worker: str) -> None:
+    """This worker watches no more."""
+    await tx.execute("update supplier set watched_until = now() where watched_by = %s", [worker])
 
 
 COLUMNS: LiteralString = """
@@ -123,7 +150,6 @@ class Supplier:
         self.words = NO_WORDS
         self._failures = 0
         self._closed_until = 0.0
-        self._dry: dict[int, float] = {}
 
     @property
     def name(self) -> str:
@@ -138,32 +164,20 @@ class Supplier:
         """Whether its circuit is open: it failed too often in a row, and gets a rest."""
         return time.monotonic() < self._closed_until
 
-    def failed(self) -> None:
-        """It could not be reached or gave no answer that can be read."""
+    def failed(self) -> bool:
+        """It could not be reached or gave no answer that can be read; True when that opens its circuit."""
         self._failures += 1
-        if self._failures >= FAILURES_MAX:
-            # After the rest one more failure opens it again: the row of failures is only broken by an answer.
-            self._closed_until = time.monotonic() + OPEN_S
-            log.warning("supplier_circuit_open", supplier=self.name, failures=self._failures, rest_s=OPEN_S)
+        if self._failures < FAILURES_MAX or self.is_broken():
+            return False
+        # After the rest one more failure opens it again: the row of failures is only broken by an answer.
+        self._closed_until = time.monotonic() + REST_S
+        log.warning("supplier_circuit_open", supplier=self.name, failures=self._failures, rest_s=REST_S)
+        return True
 
     def answered(self) -> None:
         """It gave an answer that can be read, be it yes or no."""
         self._failures = 0
         self._closed_until = 0.0
-
-    def found_dry(self, offer_id: int) -> None:
-        """It has no number for this offer, whatever its price list says."""
-        self._dry[offer_id] = time.monotonic() + DRY_S
-
-    def is_dry(self, offer_id: int) -> bool:
-        """Whether this offer was just found empty."""
-        until = self._dry.get(offer_id)
-        if until is None:
-            return False
-        if time.monotonic() > until:
-            del self._dry[offer_id]
-            return False
-        return True
 
 
 class Book:
@@ -185,6 +199,12 @@ class Book:
     def all(self) -> list[Supplier]:
         """Every supplier."""
         return list(self._suppliers.values())
+
+    def shut(self) -> frozenset[int]:
+        """The sources that are not offered now."""
+        return frozenset(
+            source_id for source_id, each in self._suppliers.items() if not each.is_offered()
+        )
 
     def named(self, name: str) -> Supplier | None:
         """By the operator's name for it."""

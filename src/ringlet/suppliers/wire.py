@@ -21,6 +21,8 @@ CONNECT_WITHIN_S = 5.0
 CONNECTIONS_MAX = 1_000
 AGENT = "Ringlet/0.1 (+https://ringlet.example)"
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
 #: Before these the request had not been written.
 _BEFORE_SENDING = (
     aiohttp.ClientConnectorError,
@@ -112,7 +114,7 @@ class Line:
         Raises NotSent or OutcomeUnknown; any HTTP status is an answer.
         """
         await self._pace.turn(longest_s=2.0 if is_urgent else 10.0)
-        data = None if body is None else msgspec.json.encode(body, decimal_format="number")
+        data = None if body is None else _encode(body)
         sent = {**(headers or {}), **({} if data is None else {"Content-Type": "application/json"})}
         try:
             async with asyncio.timeout(deadline_s or self._deadline_s):

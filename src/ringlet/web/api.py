@@ -11,8 +11,9 @@ from litestar.openapi.spec import OpenAPIType
 from litestar.params import Parameter, QueryParameter
 
 from ringlet import canon, ledger, metrics, money
-from ringlet.activations import browse, buy, close, quote, resend
+from ringlet.activations import browse, buy, cancel, quote, resend
 from ringlet.activations.browse import Wanted
+from ringlet.activations.choose import Order
 from ringlet.activations.states import State
 from ringlet.desk import Desk
 from ringlet.errors import Forbidden, NotFound, ServiceUnavailable, ValidationFailed
@@ -107,12 +108,12 @@ async def post_buy(request: Req) -> Response[wire.BuyAnswer]:
     """Lease a number for one message; its price is held until the code comes or the time is up."""
     wallet = caller(request, "activations:write").wallet
     body = await bodies.read(request, bodies.BuyBody)
-    order = buy.Order(
+    order = Order(
         service=_service(body.service, wallet),
         country=_country(body.country),
         max_price=bodies.max_price(body.max_price),
-        operators=bodies.operators(body.operator),
-        exclude_prefixes=body.exclude_prefixes or (),
+        operators=tuple(bodies.operators(body.operator)),
+        exclude_prefixes=tuple(body.exclude_prefixes or ()),
         reference=body.reference,
     )
     desk = office(request).desk
@@ -177,15 +178,22 @@ async def post_resend(request: Req) -> Response[wire.ResendAnswer]:
 @post("/resell/virtual/cancel", operation_id="cancel", summary="Give a number back", status_code=200,
       tags=["Activations"])  # fmt: skip
 async def post_cancel(request: Req) -> Response[wire.CancelAnswer]:
-    """Before a code has come: the whole price is on the balance again when this answers."""
+    """Before a code has come: the whole price is on the balance again when this answers `cancel_accepted`.
+
+    A supplier that does not take a number back yet makes it `cancel_rejected` with `retry_after` seconds; with
+    `when_allowed` it is `cancel_scheduled` instead, and done as soon as it may be.
+    """
     wallet = caller(request, "activations:write").wallet
     body = await bodies.read(request, bodies.CancelBody)
     public_id = about(request, wire.read_activation_id(body.activation_id))
-    replayed = await close.cancel(
-        office(request).desk, wallet.id, public_id, await bodies.once(request, wallet.id)
-    )
+    done = await cancel.cancel(
+        office(request).desk, wallet.id, public_id, await bodies.once(request, wallet.id),
+        when_allowed=body.when_allowed,
+    )  # fmt: skip
     office(request).statuses.changed(public_id)
-    return wire.answer(wire.CancelAnswer(), replayed=replayed)
+    if done.in_s is not None:
+        return wire.answer(wire.CancelAnswer(wire.CANCEL_SCHEDULED, wire.CANCEL_LATER, done.in_s))
+    return wire.answer(wire.CancelAnswer(), replayed=done.replayed)
 
 
 STATES_BY_WORD: dict[str, Sequence[State]] = {

@@ -11,6 +11,7 @@ from ringlet import canon, catalog
 from ringlet.activations.quote import best
 from ringlet.catalog import Offer
 from ringlet.desk import Desk
+from ringlet.pricing import View
 from ringlet.web import wire
 from ringlet.web.documents import Document
 from ringlet.web.wire import encode
@@ -21,7 +22,7 @@ VIEWS_MAX = 32  # price tables kept for customers with prices of their own
 class PriceTable:
     """The price table of one view (all customers who pay the same)."""
 
-    def __init__(self, desk: Desk, view: int | None) -> None:
+    def __init__(self, desk: Desk, view: View) -> None:
         self._desk = desk
         self._view = view
         self._countries: dict[int, tuple[object, bytes]] = {}
@@ -66,18 +67,19 @@ class PriceTable:
 
     def _country(self, country: int) -> bytes:
         prices = self._desk.prices
-        version = (prices.rules_version, prices.shop.versions[country])
+        version = (prices.rules_version, prices.ranking_version, prices.shop.versions[country])
         kept = self._countries.get(country)
         if kept is None or kept[0] != version:
             cells = {
-                service: self._cell(offers.values())
+                service: cell
                 for service, offers in sorted(prices.shop.countries[country].items())
+                if (cell := self._cell(offers.values())) is not None
             }
             kept = self._countries[country] = (version, encode(cells))
         return kept[1]
 
     def _cell(self, offers: Iterable[Offer]) -> wire.PriceCell | None:
-        found = best(self._desk.prices.rules, self._view, offers)
+        found = best(self._desk, self._view, offers)
         return None if found is None else wire.PriceCell(found.base_price, found.sell_price, found.available)
 
 
@@ -90,7 +92,7 @@ class PriceTables:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._tables: dict[int | None, PriceTable] = {}
+        self._tables: dict[View, PriceTable] = {}
 
     def of(self, customer_id: int) -> PriceTable:
         """The table with this customer's prices."""

@@ -128,9 +128,16 @@ class ResendAnswer(Struct):
     success: bool = True
 
 
+CANCEL_SCHEDULED = "cancel_scheduled"
+CANCEL_LATER = "Cancellation scheduled, refunded as soon as the supplier takes the number back"
+
+
 class CancelAnswer(Struct):
-    code: str = "cancel_accepted"
+    """`cancel_accepted`: the money is back. `cancel_scheduled`: it will be, in about `retry_after` seconds."""
+
+    code: Annotated[str, _one_of(["cancel_accepted", CANCEL_SCHEDULED])] = "cancel_accepted"
     message: str = "Cancellation accepted, refund processed"
+    retry_after: int | UnsetType = UNSET
     success: bool = True
 
 

@@ -1,0 +1,71 @@
+"""Which offers a buy tries, in which order, and what the customer pays: the price that he was shown.
+
+The first offer makes the price. Another one is tried when the first has no number, if it can be sold at that price
+without falling below what the operator's rules allow. A customer who names a `max_price` agrees to any price up to
+it: then a dearer offer is tried at its own price.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+from ringlet.activations.quote import ranked
+from ringlet.catalog import Offer
+from ringlet.desk import Desk
+from ringlet.errors import MaxPriceExceeded, NoNumbers
+from ringlet.ledger import Wallet
+from ringlet.suppliers.book import Supplier
+
+OFFERS_TRIED_MAX = 20
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a customer asks for; service and country are canonical, prefixes are digits."""
+
+    service: str
+    country: int
+    max_price: Decimal | None = None
+    operators: tuple[str, ...] = ()
+    exclude_prefixes: tuple[str, ...] = ()
+    reference: str | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One offer to try: what the customer pays for it, what it may cost us, and whose it is (None: own stock)."""
+
+    offer: Offer
+    price: Decimal
+    cost_max: Decimal
+    supplier: Supplier | None
+
+
+def choices(desk: Desk, wallet: Wallet, order: Order) -> list[Choice]:
+    """The offers that this order may be sold from, the best first. Refuses: NoNumbers, MaxPriceExceeded."""
+    rules = desk.prices.rules
+    view = rules.view(wallet.customer_id)
+    offers = desk.prices.shop.cell(order.country, order.service)
+    wanted = [offer for offer in offers if _fits(offer, order, desk)]
+    priced = ranked(desk, view, wanted)
+    if not priced:
+        raise NoNumbers
+    within = [each for each in priced if order.max_price is None or each[1] <= order.max_price]
+    if not within:
+        raise MaxPriceExceeded(min_price=min(price for _, price in priced))
+    shown = within[0][1]
+    found = []
+    for offer, own_price in within[:OFFERS_TRIED_MAX]:
+        cost_max = rules.cost_max(view, order.country, order.service, shown)
+        price = shown
+        if offer.base_price > cost_max:
+            if order.max_price is None:
+                continue
+            price, cost_max = own_price, rules.cost_max(view, order.country, order.service, own_price)
+        found.append(Choice(offer, price, max(cost_max, offer.base_price), desk.book.get(offer.source_id)))
+    return found
+
+
+def _fits(offer: Offer, order: Order, desk: Desk) -> bool:
+    """An operator is promised by own stock and by cells of that operator; suppliers that name none are asked for it."""
+    if not order.operators or offer.operator in order.operators:
+        return True
+    return offer.operator == "any" and desk.book.get(offer.source_id) is not None

@@ -1,0 +1,95 @@
+"""How well each source does: of its orders how many brought a code, and how soon.
+
+The end of an activation is noted by one insert in the transaction of its cause; a worker adds the notes up by hour
+(`fold`), so that no two sales share a row and no figure is made by counting the history.
+"""
+
+from datetime import datetime
+from typing import LiteralString
+
+import msgspec
+
+from ringlet.db import Tx
+
+KEPT_DAYS = 8
+ORDERS_MIN = 20  # below this a rate says nothing
+FOLDED_AT_ONCE = 5_000
+PRIOR_ORDERS = 20.0
+PRIOR_RATE = 0.6
+PATIENCE_S = 600.0
+
+Cell = tuple[int, int, str, str]  # source, country, service, operator
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """Orders of the last 24 hours, how many brought a code, and the seconds to it on average."""
+
+    orders: int
+    codes: int
+    seconds_to_code: float
+
+    def penalty(self) -> float:
+        """What a price is multiplied by to compare offers: the expected price of a code, dearer when it is slow.
+
+        A rate is drawn to a common one until enough orders speak for it; 1.0 is a source of which nothing is known.
+        """
+        share = (self.codes + PRIOR_ORDERS * PRIOR_RATE) / (self.orders + PRIOR_ORDERS)
+        return PRIOR_RATE / share * (1 + self.seconds_to_code / PATIENCE_S)
+
+
+async def note(
+    tx: Tx, *, source_id: int, country: int, service: str, operator: str, since: datetime, has_code: bool
+) -> None:
+    """An activation has ended, or its first code has come; `since` is when it was bought."""
+    await tx.execute(_NOTE, [source_id, country, service, operator, has_code, since])
+
+
+_NOTE: LiteralString = """
+insert into outcome (source_id, country, service, operator, seconds_to_code)
+values (%s, %s, %s, %s, case when %s then extract(epoch from now() - %s) end)
+"""
+
+
+async def fold(tx: Tx) -> int:
+    """Add what was noted to the hours and forget it; returns how many notes."""
+    row = await (await tx.execute(_FOLD, [FOLDED_AT_ONCE])).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+_FOLD: LiteralString = """
+with noted as (
+    delete from outcome where id in (select id from outcome order by id limit %s for update skip locked)
+    returning source_id, country, service, operator, seconds_to_code, date_trunc('hour', closed_at) as hour
+), added as (
+    insert into success_tally (source_id, country, service, operator, hour, orders, codes, code_seconds)
+    select source_id, country, service, operator, hour, count(*), count(seconds_to_code),
+        coalesce(sum(seconds_to_code), 0)
+    from noted group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
+    on conflict (source_id, country, service, operator, hour) do update
+    set orders = success_tally.orders + excluded.orders, codes = success_tally.codes + excluded.codes,
+        code_seconds = success_tally.code_seconds + excluded.code_seconds
+)
+select count(*) from noted
+"""
+
+
+async def forget_old(tx: Tx) -> int:
+    """Delete hours that nobody asks for any more."""
+    return (await tx.execute(_FORGET, [KEPT_DAYS])).rowcount
+
+
+_FORGET: LiteralString = "delete from success_tally where hour < now() - make_interval(days => %s)"
+
+
+async def load(tx: Tx) -> dict[Cell, Rate]:
+    """The rates of the last 24 hours, of cells with enough orders."""
+    rows = await (await tx.execute(_LOAD, [ORDERS_MIN])).fetchall()
+    return {(row[0], row[1], row[2], row[3]): Rate(row[4], row[5], row[6]) for row in rows}
+
+
+_LOAD: LiteralString = """
+select source_id, country, service, operator, sum(orders)::int, sum(codes)::int,
+    coalesce(sum(code_seconds) / nullif(sum(codes), 0), 0)::float8
+from success_tally where hour > now() - interval '24 hours'
+group by 1, 2, 3, 4 having sum(orders) >= %s
+"""
