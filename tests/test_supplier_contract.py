@@ -31,6 +31,9 @@ from ringlet.suppliers.wire import Line
 from tests.fakes import supplier
 from tests.fakes.warehouse import ANSWER_FAULTS, Warehouse
 
+#: The fronts name a fault by a plain word.
+pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+
 
 @dataclass(frozen=True)
 class Dialect:

@@ -1,6 +1,6 @@
 """A supplier as a process of its own: `python -m tests.fakes.supplier --dialect handler-api --port 9001 --seed 7`.
 
-Each dialect is a module in `fronts/` with `routes(warehouse)`; a handler of a rent sets `request["fault"]` to the
+Each dialect is a module in `fronts/` with `routes(warehouse)`; a handler of a rent sets `request[FAULT]` to the
 allotment's fault, and the answer is spoiled here. The tests steer it by `/_…`, as JSON.
 """
 
@@ -19,6 +19,8 @@ from tests.fakes.warehouse import Warehouse
 
 KEY = "supplier-key"
 WAREHOUSE = web.AppKey("warehouse", Warehouse)
+#: what is to happen to the answer, set by the handler of a rent
+FAULT = web.RequestKey("fault", object)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -56,7 +58,7 @@ async def _spoil(request: web.Request, handler: Handler) -> web.StreamResponse: 
     if not request.path.startswith("/_") and warehouse.slow_s:
         await asyncio.sleep(warehouse.slow_s)
     response = await handler(request)
-    fault = request.get("fault")
+    fault = request.get(FAULT)
     if fault is None or not isinstance(response, web.Response):
         return response
     body = response.body if isinstance(response.body, bytes) else b""

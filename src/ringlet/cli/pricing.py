@@ -256,7 +256,7 @@ def _emit_steps(steps: Sequence[rules.Step], names: dict[int, rules.RuleLine]) -
     rows = []
     for step in steps:
         if step.rule is None:
-            scope: tuple[object, ...] = ("", "everybody", "any", "any", "never below the cost")
+            scope: tuple[object, ...] = ("", "everybody", "any", "any", "never below cost")
         else:  # a rule that is newer than the names is shown without them
             scope = _scope(names.get(step.rule.id, rules.RuleLine(step.rule, None, None, "in force")))
         rows.append((*scope, _effect(step), "" if step.price is None else str(money.plain(step.price))))
@@ -286,9 +286,9 @@ def _words(rule: rules.PriceRule) -> str:
         case "price":
             return f"a price of {value}"
         case "min_margin":
-            return f"at least {value} above the cost"
+            return f"at least {value} above cost"
         case "rounding":
-            return f"up to a multiple of {value}" if value else "no rounding"
+            return f"up to multiples of {value}" if value else "no rounding"
         case _:
             return "a loss is allowed" if value else "no loss"
 

@@ -55,17 +55,17 @@ _REFUSALS = {
 
 def sentence(desk: Desk, row: Terms, error: RingletError) -> str:
     """What went wrong, for the operator: one line, and never with the key in it, even if the supplier repeats it."""
+    said = _without_key(desk, row, str(error))
     match error:
         case NotSent():
-            text = f"it cannot be reached ({error}): check the address and the network"
+            text = f"it cannot be reached ({said}): check the address and the network"
         case Refused():
-            text = f"{_REFUSALS.get(error.reason, 'it refuses')} ({error})"
+            text = f"{_REFUSALS.get(error.reason, 'it refuses')} ({said})"
         case OutcomeUnknown():
-            text = f"its answer cannot be read ({error}): is this the right address and protocol?"
+            text = f"its answer cannot be read ({said}): is this the right address and protocol?"
         case _:
-            text = str(error)
-    clean = "".join(c if c.isprintable() else " " for c in _without_key(desk, row, text))
-    return clean[:SENTENCE_LENGTH_MAX]
+            text = said
+    return "".join(c if c.isprintable() else " " for c in text)[:SENTENCE_LENGTH_MAX]
 
 
 def _without_key(desk: Desk, row: Terms, text: str) -> str:

@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from tests.fakes.supplier import KEY
+from tests.fakes.supplier import FAULT, KEY
 from tests.fakes.warehouse import No, Warehouse
 
 SOLD, CANCELLED = 3, 4
@@ -56,7 +56,7 @@ class Front:
             if no.reason in {"no_numbers", "price"}:
                 return {"status": "NO_NUMBERS"}
             return {"status": "ERROR", "error": no.reason}
-        request["fault"] = allotment.fault
+        request[FAULT] = allotment.fault
         return {"status": "SUCCESS", "number": int(allotment.phone), "activationId": int(allotment.ref)}
 
     def finish(self, body: dict[str, Any]) -> dict[str, Any]:

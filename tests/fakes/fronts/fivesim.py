@@ -1,5 +1,6 @@
 """5sim's REST protocol in front of a warehouse: plain text for errors, the history for a list."""
 
+import itertools
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,8 +9,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from tests.fakes.supplier import KEY
+from tests.fakes.supplier import FAULT, KEY
 from tests.fakes.warehouse import Allotment, No, Sms, Warehouse
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
 
 ERRORS = {
     "no_balance": "not enough user balance",
@@ -40,7 +43,7 @@ class Front:
             if no.reason in {"no_numbers", "price"}:
                 return web.Response(text="no free phones")
             return complaint(ERRORS[no.reason])
-        request["fault"] = allotment.fault
+        request[FAULT] = allotment.fault
         return reply(self.order(allotment))
 
     async def check(self, request: web.Request) -> web.Response:
@@ -73,10 +76,9 @@ class Front:
         query = request.query
         assert query["category"] == "activation"
         offset, limit = int(query.get("offset", 0)), int(query.get("limit", 15))
-        rows = list(self.warehouse.allotments.values())
-        if query.get("reverse") == "true":
-            rows.reverse()
-        page = rows[offset : offset + limit]
+        rows = self.warehouse.allotments.values()
+        in_order = reversed(rows) if query.get("reverse") == "true" else iter(rows)
+        page = itertools.islice(in_order, offset, offset + limit)
         return reply({"Data": [self.order(each) for each in page], "ProductNames": [], "Statuses": [],
                       "Total": len(rows)})  # fmt: skip
 
@@ -144,9 +146,7 @@ def instant(at: float) -> str:
 
 
 def reply(body: object) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(body, decimal_format="number"), content_type="application/json"
-    )
+    return web.Response(body=encode(body), content_type="application/json")
 
 
 def complaint(text: str, status: int = 400) -> web.Response:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.supplier import KEY
+from tests.fakes.supplier import FAULT, KEY
 from tests.fakes.warehouse import Allotment, No, Warehouse
 
 PATH = "/stubs/handler_api.php"
@@ -80,7 +80,7 @@ class Front:
         )
         if order:
             self.orders.add(order)
-        request["fault"] = allotment.fault
+        request[FAULT] = allotment.fault
         if action == "getNumber":
             return web.Response(text=f"ACCESS_NUMBER:{allotment.ref}:{allotment.phone}")
         return web.json_response(self.rented(allotment))

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from tests.fakes.supplier import KEY
+from tests.fakes.supplier import FAULT, KEY
 from tests.fakes.warehouse import Allotment, No, Sms, Warehouse
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
 
 #: state → status number, message, word of the status answer
 STATES = {
@@ -21,6 +23,7 @@ STATES = {
     "cancelled": (8, "Cancelled", "cancelled"),
     "expired": (10, "Expired", "expired"),
 }
+ACTIVE = ("waiting", "received")
 FAILURES = {
     "no_numbers": (409, "no_numbers"),
     "price": (409, "max_price_exceeded"),
@@ -57,7 +60,7 @@ class Front:
         )  # fmt: skip
         if key:
             self.done[key] = (raw, allotment.ref)
-        request["fault"] = allotment.fault
+        request[FAULT] = allotment.fault
         return self.bought(allotment)
 
     def bought(self, allotment: Allotment) -> web.Response:
@@ -90,7 +93,6 @@ class Front:
 
     async def activations(self, request: web.Request) -> web.Response:
         self.warehouse.count("activations")
-        self.warehouse.expire()
         query = request.query
         per_page, before = int(query.get("per_page", 25)), int(query.get("cursor", 10**18))
         status = query.get("status")
@@ -165,7 +167,7 @@ def sms(message: Sms) -> dict[str, Any]:
 
 
 def reply(body: object, status: int = 200) -> web.Response:
-    raw = msgspec.json.encode(body, decimal_format="number")
+    raw = encode(body)
     return web.Response(body=raw, status=status, content_type="application/json")
 
 
