@@ -1,18 +1,18 @@
-"""`python -m bench [status] [buy] [prices] [hundredth] [history]`: the ratios that must hold, as a table."""
+"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [history]`: the ratios that must hold, as a table."""
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
 
-from bench import history, hundredth, pricelist, rates, table
+from bench import history, hundredth, pricelist, rates, sync, table
 from bench.ground import Ground, standing
 from bench.load import VoidRunError
 from bench.table import Line
 from ringlet import logs
 
 HISTORY = 5_000_000
-PARTS = ("status", "buy", "prices", "hundredth", "history")
+PARTS = ("status", "buy", "prices", "hundredth", "sync", "history")
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
-    parts = set(arguments.parts) or set(PARTS[:4])
+    parts = set(arguments.parts) or set(PARTS) - {"history"}
     if arguments.history:
         parts.add("history")
     seconds, rounds = arguments.seconds, arguments.rounds
@@ -43,6 +43,10 @@ def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
         lines += _note("prices", lambda: pricelist.measure(ground, seconds))
     if "hundredth" in parts:
         lines += _note("hundredth", lambda: hundredth.measure(ground, arguments.buys))
+    if "sync" in parts:
+        lines += _note(
+            "sync", lambda: sync.measure(ground, seconds, rounds, with_sales=not arguments.no_sales)
+        )
     if "history" in parts:
         lines += _note(
             "history", lambda: history.measure(ground, arguments.history or HISTORY, seconds, rounds)
@@ -71,6 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind, in turn (3)")
     parser.add_argument("--buys", type=int, default=100_000, help="of the part hundredth (100000)")
     parser.add_argument("--history", type=int, help=f"past activations of the part history ({HISTORY})")
+    parser.add_argument("--no-sales", action="store_true", help="of the part sync: only the lists")
     parser.add_argument(
         "--folder", help="where the database is put meanwhile (the system's temporary folder)"
     )

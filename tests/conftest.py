@@ -1,5 +1,6 @@
 """The real database under every test: embedded, or the one of RINGLET_TEST_DATABASE_URL."""
 
+import contextlib
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -46,6 +47,13 @@ def template(cluster: str) -> Iterator[str]:
 @pytest.fixture
 def database_url(cluster: str, template: str) -> Iterator[str]:
     """A fresh database of this test's own."""
+    with fresh_database(cluster, template) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def fresh_database(cluster: str, template: str) -> Iterator[str]:
+    """A copy of the template for as long as the block runs."""
     name = f"ringlet_test_{secrets.token_hex(6)}"
     with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
         names = (sql.Identifier(name), sql.Identifier(template))

@@ -83,6 +83,8 @@ def free_port() -> int:
 class Site:
     """`ringlet serve --demo` in a process group of its own. Without `database_url`: the embedded server."""
 
+    serve: tuple[str, ...] = ("serve", "--demo")
+
     def __init__(self, home: Path, database_url: str | None = None, **environment: str) -> None:
         self.home = home
         self.port = free_port()
@@ -110,7 +112,7 @@ class Site:
     def start(self, *arguments: str, ready_within_s: float = 60) -> float:
         """Start and wait until ready; returns the seconds that it took."""
         began = time.monotonic()
-        command = [sys.executable, "-m", "ringlet", "serve", "--demo", "--port", str(self.port), *arguments]
+        command = [sys.executable, "-m", "ringlet", *self.serve, "--port", str(self.port), *arguments]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -24,9 +24,21 @@ BREAKS = {
     "I6": ["update activation set state = 'cancelled', due_at = null, closed_at = now()"],
     "I7": ["update activation set state = 'received', code = '1234'"],
     "I8": ["update stock set state = 'free' where state = 'leased'"],
+    "I9": [(
+        "insert into rental (source_id, supplier_ref, country, service, operator, phone, cost, state, created_at)"
+        " values (1, 'r', 6, 'ig', 'any', '62', 0, 'stray', now() - interval '1 hour')"
+    )],
+    "I10": [(
+        "with made as (insert into source (name, kind) values ('up', 'supplier') returning id)"
+        " insert into supplier (source_id, protocol, url, sealed_key, hint_fingerprint, balance_micros, books_micros,"
+        " balance_at) select id, 'handler-api', 'http://x', 'x', 'x', 5, 6, now() from made"
+    )],
     "I11": ["alter table message drop constraint message_source_id_source_sms_id_key",
             ("insert into message (source_id, source_sms_id, phone, sender, text)"
             " select 1, 7, '62', 'x', 'y' from generate_series(1, 2)")],
+    "I12": ["drop index posting_reference",
+            ("insert into posting (wallet_id, kind, giver, taker, amount_micros, reference)"
+            " select 1, 'credit', 'funding', 'available', 1, 'tx1' from generate_series(1, 2)")],
     "I13": ["insert into idempotency (wallet_id, key, fingerprint, activation_id) values (1, 'k', 'f', 999999)"],
     "I14": ["update activation set due_at = now() - interval '1 hour'"],
 }  # fmt: skip

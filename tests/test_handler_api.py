@@ -6,13 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from ringlet.suppliers import handler_api
 from ringlet.suppliers.handler_api import HandlerApi
 from ringlet.suppliers.handler_api_http import HandlerApiHttp
-from ringlet.suppliers.port import Account, NotSent, OutcomeUnknown, Reason, Refused, Standing, Wanted
+from ringlet.suppliers.port import Account, OutcomeUnknown, Reason, Refused, Standing, Wanted
 from ringlet.suppliers.wire import Answer, Line
 
 WANTED = Wanted("6", "ig", Decimal("0.10"), "order-1")
@@ -27,7 +25,8 @@ class StubLine(Line):
         self.script = script
         self.asked: list[dict[str, str]] = []
 
-    async def ask(self, method: str, path: str = "", *, query=None, **_: Any) -> Answer:
+    async def ask(self, *_: Any, query: Mapping[str, str] | None = None, **__: Any) -> Answer:
+        assert query is not None
         self.asked.append(dict(query))
         said = self.script(query) if callable(self.script) else self.script[query["action"]]
         if isinstance(said, Answer):
@@ -306,13 +305,13 @@ async def test_a_cancel_is_believed_only_when_it_is_clear(said: object, status_s
 
 async def test_too_early_says_how_long_if_the_supplier_does() -> None:
     """The supplier's own time is taken, within reason."""
-    for told, pause_s in ((120, 120), (0, 1), (1e9, 3600), ("soon", 30), (None, 30)):
+    for told, pause_s in ((120, 120), (0, 1), (7200, 3600), ("soon", 30), (None, 30)):
         port, _ = made(
             {"cancelActivation": status(409, "EARLY_CANCEL_DENIED", minActivationTime=told)}, HandlerApiHttp
         )
         with pytest.raises(Refused) as caught:
             await port.cancel("1")
-        assert caught.value.retry_after_s == pytest.approx(pause_s, abs=1e9 if told == 1e9 else 0)
+        assert caught.value.retry_after_s == pause_s
 
 
 async def test_ends_fall_back_to_the_older_action() -> None:
@@ -386,72 +385,3 @@ async def test_a_malformed_price_list_is_not_an_empty_one(said: object) -> None:
     for empty in ({}, []):
         port, _ = made({"getPrices": empty})
         assert await port.cells() == []
-
-
-KEYS = st.sampled_from(
-    "activationId phoneNumber activationCost activationTime activationEndTime activationOperator activationStatus "
-    "smsCode smsText countryCode serviceCode verificationType sms call data code text from phoneFrom status error "
-    "title info min minActivationTime msg activeActivations 6 ig cost count physicalCount".split()
-)  # fmt: skip
-WORDS = st.sampled_from(
-    "ACCESS_NUMBER ACCESS_BALANCE ACCESS_CANCEL STATUS_OK STATUS_WAIT_CODE STATUS_WAIT_RETRY STATUS_CANCEL "
-    "NO_ACTIVATIONS NO_ACTIVATION BAD_ACTION BAD_STATUS WRONG_MAX_PRICE EARLY_CANCEL_DENIED BANNED NO_NUMBERS "
-    "OTP_RECEIVED ACTIVATION_NOT_ACTIVE".split()
-)  # fmt: skip
-SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.sampled_from([10**18, 10**70, -1, 0, 1, 8])
-    | st.floats()
-    | st.text(max_size=20)
-    | WORDS
-    | st.sampled_from(["79584000000", "123", "0.5", "NaN", "1e99", "\ud800", "0001-01-01T00:00:00+23:59"])
-)
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
-    max_leaves=20,
-)
-BODIES = (
-    st.binary(max_size=200)
-    | VALUES.map(encode)
-    | VALUES.map(encode).map(lambda body: body[: len(body) * 2 // 3])
-    | st.builds(lambda word, rest: word.encode() + b":" + rest, WORDS, st.binary(max_size=30))
-    | WORDS.map(str.encode)
-)
-ANSWERS = st.builds(
-    Answer,
-    st.sampled_from([200, 200, 200, 204, 302, 400, 401, 403, 404, 409, 429, 500, 999]),
-    st.booleans(),
-    BODIES,
-)
-
-
-@pytest.mark.parametrize("adapter", ADAPTERS)
-@given(answers=st.lists(ANSWERS, min_size=1, max_size=3))
-@example(answers=[Answer(200, is_json=True, body=b"[" * 100_000)])
-@example(answers=[Answer(200, is_json=True, body=b'{"6":' * 100_000)])
-@example(
-    answers=[Answer(200, is_json=True, body=b'[{"activationId":1,"activationStatus":' + b"9" * 5000 + b"}]")]
-)
-@example(answers=[Answer(200, is_json=True, body=b'{"6":{"ig":{"cost":' + b"9" * 5000 + b"}}}")])
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-async def test_no_bytes_of_a_supplier_break_us(adapter: type[HandlerApi], answers: list[Answer]) -> None:
-    """Whatever a supplier sends to whichever question, we get an answer of ours or one of three failures."""
-    asks = (
-        lambda port: port.rent(WANTED),
-        lambda port: port.look("1"),
-        lambda port: port.held(["1"]),
-        lambda port: port.cancel("1"),
-        lambda port: port.finish("1"),
-        lambda port: port.again("1"),
-        lambda port: port.balance(),
-        lambda port: port.cells(),
-    )
-    for ask in asks:
-        port, line = made(lambda _: answers[len(line.asked) % len(answers)], adapter)
-        try:
-            await ask(port)
-        except (NotSent, OutcomeUnknown, Refused):
-            pass

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from ringlet.suppliers import wire
 from ringlet.suppliers.port import Account, OutcomeUnknown, Reason, Refused, Standing
 from ringlet.suppliers.ringlet import Ringlet
+from ringlet.suppliers.wire import Line
 from tests.fakes.canned import ACCOUNT, CannedLine, canned, connected, wanted
 from tests.fakes.warehouse import Warehouse
+from tests.site import Site
 
 #: The fronts name a fault by a plain word.
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
@@ -252,3 +255,37 @@ async def test_prices_are_what_they_sell_for(port: Ringlet) -> None:
     }
     assert await port.names() == ([], [])
     assert await port.balance() == 10_000
+
+
+async def test_it_speaks_with_a_real_installation(site: Site) -> None:
+    """The fake may imitate wrongly: the whole life of a number against the program itself."""
+    account = Account(site.demo["api_key"])
+    async with wire.open_session() as session:
+        port = Ringlet(Line(session, site.demo["base_url"], per_s=1_000), account)
+        before = await port.balance()
+        rented, same = await port.rent(wanted()), await port.rent(wanted())
+        assert rented.ref == same.ref
+        assert rented.cost == Decimal("0.111489")
+        assert rented.lease_s is not None
+        other = await port.rent(wanted(reference="ref-2", operators=("any",), excluded_prefixes=["1"]))
+        site.push(rented.phone, "Your code is 004217", 1)
+        held = {each.ref: each for each in await port.held([])}
+        assert {ref: each.reference for ref, each in held.items()} == {
+            rented.ref: "ref-1",
+            other.ref: "ref-2",
+        }
+        assert [each.code for each in held[rented.ref].messages] == ["004217"]
+        assert await port.look(rented.ref) == held[rented.ref]
+        await port.cancel(other.ref)
+        await port.cancel(other.ref)
+        for ref, reason in ((rented.ref, Reason.HAS_CODE), ("1", Reason.OVER)):
+            with pytest.raises(Refused) as caught:
+                await port.cancel(ref)
+            assert caught.value.reason is reason
+        with pytest.raises(Refused) as dear:
+            await port.rent(wanted(reference="ref-3", cost_max=Decimal("0.01")))
+        assert (dear.value.reason, dear.value.price) == (Reason.PRICE, Decimal("0.1114892"))
+        assert await port.balance() == before - rented.cost
+        assert ("6", "ig", Decimal("0.1114892")) in {
+            (each.country, each.service, each.cost) for each in await port.cells()
+        }

@@ -15,7 +15,8 @@ from ringlet.supplying.codes import COUNTRY, SERVICE
 from ringlet.supplying.prices import read
 from tests.fakes.supplier import KEY
 from tests.fakes.warehouse import Warehouse
-from tests.upstream import add, row, serving, take_over
+from tests.suppliers_rig import serving
+from tests.upstream import add, row, take_over
 
 NOWHERE = "http://127.0.0.1:9/api"
 
@@ -318,6 +319,35 @@ def test_nonsense_is_left_out() -> None:
     listed = read(cells, [], ((), ()), Decimal(1))
     assert (listed.count, listed.left_out) == (2, 8)
     assert listed.chunks == [b"6\tig\tany\t2\t4\n6\tig\ttelkomsel\t0.1234568\t4\n"]
+
+
+async def test_an_owners_stock_is_on_offer_at_his_cost(desk: Desk) -> None:
+    """Owners name countries by word and prices not at all; nothing left is no fault of theirs."""
+    warehouse = Warehouse()
+    warehouse.stock("indonesia", "ig", "0.1", 7, "telkomsel")
+    async with serving("agent", warehouse) as address:
+        await add(desk, address, "owner", "agent", unit_cost=Decimal("0.02"))
+        await take_over(desk, "owner")
+        assert await offers(desk) == {(6, "ig", "telkomsel"): (Decimal("0.02"), 7)}
+        checked = await survey.check(desk, "owner")
+        assert (checked.balance, checked.cells, checked.problems) == (None, 1, ())
+        warehouse.cells.clear()
+        assert (await take_over(desk, "owner")).gone == 1
+
+
+async def test_a_supplier_with_words_of_its_own(desk: Desk) -> None:
+    """Every operator has its price; words are guessed once and asked for no more."""
+    warehouse = Warehouse()
+    warehouse.stock("england", "facebook", "0.1", 7, "virtual4")
+    warehouse.stock("england", "facebook", "0.2", 7, "vodafone")
+    warehouse.stock("russia", "imo", "0.2", 7, "any")
+    async with serving("fivesim", warehouse) as address:
+        await add(desk, address, "five", "fivesim")
+        assert (await take_over(desk, "five")).new == 3
+        assert set(await offers(desk)) == {(16, "fb", "virtual4"), (16, "fb", "vodafone"), (0, "im", "any")}
+        asked = dict(warehouse.requests)
+        assert (await take_over(desk, "five")).changed == 0
+        assert sum(warehouse.requests.values()) == sum(asked.values()) + 1
 
 
 # Words.

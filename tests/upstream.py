@@ -1,37 +1,12 @@
-"""A fake supplier over real HTTP in the test's own process, and the supplier row that points at it."""
+"""A supplier row that points at a fake, and what stands in the database of it."""
 
-import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
-
-from aiohttp import web
 
 from ringlet.desk import Desk
 from ringlet.supplying import enlist, known, sync
 from ringlet.supplying.enlist import Enlisted
 from ringlet.supplying.sync import Synced
 from tests.fakes import supplier as fake
-from tests.fakes.warehouse import Warehouse
-
-PATHS = {
-    "handler-api": "/stubs/handler_api.php",
-    "handler-api-http": "/stubs/handler_api.php",
-    "fivesim": "/v1",
-}
-
-
-@contextlib.asynccontextmanager
-async def serving(dialect: str, warehouse: Warehouse) -> AsyncIterator[str]:
-    """The address of this warehouse, for as long as the block runs."""
-    runner = web.AppRunner(fake.make(dialect, warehouse), access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        yield f"http://127.0.0.1:{port}{PATHS.get(dialect, '')}"
-    finally:
-        await runner.cleanup()
 
 
 async def add(

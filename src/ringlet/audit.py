@@ -36,6 +36,10 @@ def run(conninfo: str, *, shown_max: int = 100) -> list[Breach]:
 OPEN: LiteralString = "('ordering', 'waiting')"
 REFUNDED: LiteralString = "('failed', 'cancelled', 'expired')"
 EARNED: LiteralString = "('received', 'finished')"
+#: How long it may take to find out what a supplier holds: some sweeps, and a restart.
+UNSETTLED: LiteralString = "interval '3 minutes'"
+#: The end of a rented number waits for its supplier, so much longer than its lease.
+SUPPLIERS_TIME: LiteralString = "interval '11 minutes'"
 #: An open activation is overdue when the worker has missed it by this much: two rounds and a restart.
 OVERDUE: LiteralString = "interval '60 seconds'"
 
@@ -123,6 +127,57 @@ CHECKS: tuple[Check, ...] = (
         where s.state = 'leased' or a.id is not null
         group by s.number_id, s.offer_id, s.state having (s.state = 'leased') <> (count(a.id) = 1)
     """),
+    Check("I9", "what suppliers hold for us and what we have leased from them is the same", f"""
+        select format('supplier %s holds %s (%s) for us since %s and no activation has it', r.source_id, r.supplier_ref,
+            r.phone, r.created_at)
+        from rental r where r.state = 'stray' and r.created_at < now() - {UNSETTLED}
+        union all
+        select format('supplier %s does not know rental %s since %s', r.source_id, r.supplier_ref, r.missing_since)
+        from rental r where r.state = 'open' and r.missing_since < now() - {UNSETTLED}
+        union all
+        select format('rental %s of source %s is open and its activation is %s', r.supplier_ref, r.source_id, a.state)
+        from rental r left join activation a on a.id = r.activation_id and a.source_id = r.source_id
+        where r.state = 'open' and (a.state is null or a.state not in ('waiting', 'received') or a.phone <> r.phone)
+        union all
+        select format('activation %s is waiting and has no rental', a.id)
+        from activation a join source s on s.id = a.source_id and s.kind = 'supplier'
+        where a.state = 'waiting' and not exists (
+            select from rental r where r.activation_id = a.id and r.state = 'open')
+        union all
+        select format('activation %s is ordering and nothing is asked for it', a.id)
+        from activation a join source s on s.id = a.source_id and s.kind = 'supplier'
+        where a.state = 'ordering' and not exists (select from asking q where q.activation_id = a.id)
+        union all
+        select format('activation %s is %s and something is asked for it', a.id, a.state)
+        from asking q join activation a on a.id = q.activation_id where a.state <> 'ordering'
+        union all
+        select format('number %s of supplier %s has %s open rentals for %s', phone, source_id, count(*), service)
+        from rental where state = 'open' group by source_id, phone, service having count(*) > 1
+    """),
+    Check("I10", "a supplier's balance is what our books say, as far as nothing is in flight", """
+        select format('supplier %s: its balance was %s at %s, our books allow %s (ringlet supplier balance %s)',
+            source.name, s.balance_micros, s.balance_at, s.books_micros, source.name)
+        from supplier s join source on source.id = s.source_id
+        where s.balance_at is not null and s.balance_micros <> s.books_micros
+    """),
+    Check("I10", "a rental is charged once, at its cost, and refunded when it was returned and only then", """
+        with booked as (
+            select source_id, supplier_ref, count(*) filter (where kind = 'charge') as charges,
+                count(*) filter (where kind = 'refund') as refunds,
+                min(amount_micros) as least, max(amount_micros) as most
+            from supplier_posting where supplier_ref is not null group by source_id, supplier_ref
+        )
+        select format('rental %s of source %s (%s, %s): %s charges, %s refunds, of %s to %s micro-units', r.supplier_ref,
+            r.source_id, r.state, r.cost, coalesce(b.charges, 0), coalesce(b.refunds, 0), b.least, b.most)
+        from rental r left join booked b on (b.source_id, b.supplier_ref) = (r.source_id, r.supplier_ref)
+        where r.cost > 0.0000005 and (coalesce(b.charges, 0) <> 1
+            or coalesce(b.refunds, 0) <> (r.state = 'returned')::int
+            or abs(b.least - 1000000 * r.cost) > 0.5 or abs(b.most - 1000000 * r.cost) > 0.5)
+        union all
+        select format('postings for rental %s of source %s, which is not there', b.supplier_ref, b.source_id)
+        from booked b left join rental r on (r.source_id, r.supplier_ref) = (b.source_id, b.supplier_ref)
+        where r.source_id is null
+    """),
     Check("I11", "every message is stored once and belongs to an activation of its source", """
         select format('message %s of source %s came %s times', source_sms_id, source_id, count(*))
         from message group by source_id, source_sms_id having count(*) > 1
@@ -131,6 +186,11 @@ CHECKS: tuple[Check, ...] = (
         from message m join activation a on a.id = m.activation_id
         where m.source_id <> a.source_id or m.phone is distinct from coalesce(a.phone, m.phone)
     """),
+    Check("I12", "a payment is credited once", """
+        select format('payment %s of wallet %s: %s credits', reference, wallet_id, count(*))
+        from posting where kind = 'credit' and reference is not null
+        group by wallet_id, reference having count(*) > 1
+    """),
     Check("I13", "an idempotency key names one activation of its wallet", """
         select format('key of wallet %s names activation %s', i.wallet_id, i.activation_id)
         from idempotency i left join activation a on a.id = i.activation_id
@@ -138,7 +198,12 @@ CHECKS: tuple[Check, ...] = (
     """),
     Check("I14", "nothing is left open past its time", f"""
         select format('activation %s is %s and its time was up at %s', id, state, least(due_at, expires_at))
-        from activation where due_at is not null and least(due_at, expires_at) < now() - {OVERDUE}
+        from activation where due_at is not null and least(due_at,
+            case when offer_id is not null and number_id is null and state = 'waiting'
+            then expires_at + {SUPPLIERS_TIME} else expires_at end) < now() - {OVERDUE}
+        union all
+        select format('rental %s of source %s is %s and was due at %s', supplier_ref, source_id, state, due_at)
+        from rental where due_at < now() - {OVERDUE}
         union all
         select format('activation %s is %s and never due', id, state)
         from activation where due_at is null and state in ('ordering', 'waiting', 'received')

@@ -79,7 +79,7 @@ class Desk:
             fresh = await self.prices.shop.refresh(tx)
             rules = await pricing.load(tx)
             reranked = await self._refresh_rates(tx)
-        if rules.rules != self.prices.rules.rules:
+        if rules != self.prices.rules:
             self.prices.rules = rules
             self.prices.rules_version += 1
             fresh = True

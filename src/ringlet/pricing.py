@@ -178,6 +178,12 @@ class PriceList:
         own = {rule.customer_id for rule in self.rules if rule.customer_id is not None}
         return views | {customer: Payer(customer, self.members.get(customer)) for customer in own}
 
+    def changes_in_s(self) -> float:
+        """Seconds from the load until a rule begins or ends, by the database's clock."""
+        if self.next_change_at is None or self.as_of is None:
+            return float("inf")
+        return (self.next_change_at - self.as_of).total_seconds()
+
     def view(self, customer_id: int) -> View:
         """Customers without rules of their own or of their group share one price table: the view None."""
         return self._views.get(customer_id)

@@ -204,9 +204,12 @@ class Warehouse:
 
     def expire(self) -> None:
         """What is past its lease ends by itself: paid when a message came, money back otherwise."""
-        for allotment in self._open.values():
+        born_before = time.time() - self.lease_s
+        for allotment in [each for each in self._open.values() if each.created_at < born_before]:
             self._expire(allotment)
-        self._open = {ref: each for ref, each in self._open.items() if each.standing == "active"}
+        active = [each for each in self._open.values() if each.standing == "active"]
+        if len(active) < len(self._open):
+            self._open = {each.ref: each for each in active}
 
     def _expire(self, allotment: Allotment) -> None:
         if allotment.standing == "active" and time.time() > allotment.created_at + self.lease_s:

@@ -101,9 +101,7 @@ order by q.activation_id limit %s
 
 async def lock_asking(tx: Tx, asking: Asking, age_s: float) -> bool:
     """Lock the question, if it is still out and as old as that."""
-    row = await (
-        await tx.execute(_LOCK_ASKING, [asking.activation_id, asking.source_id, age_s])
-    ).fetchone()
+    row = await (await tx.execute(_LOCK_ASKING, [asking.activation_id, asking.source_id, age_s])).fetchone()
     return row is not None
 
 

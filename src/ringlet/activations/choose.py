@@ -60,7 +60,9 @@ def choices(desk: Desk, wallet: Wallet, order: Order) -> list[Choice]:
             if order.max_price is None:
                 continue
             price, cost_max = own_price, rules.cost_max(view, order.country, order.service, own_price)
-        found.append(Choice(offer, price, max(cost_max, offer.base_price), desk.book.get(offer.source_id)))
+        # Where the rules allow a loss it is the one on the price list, not any that a supplier may think of.
+        bearable = max(offer.base_price, min(cost_max, price))
+        found.append(Choice(offer, price, bearable, desk.book.get(offer.source_id)))
     return found
 
 

@@ -241,7 +241,9 @@ async def _lease(
 def _rental(choice: Choice, rented: Rented) -> NewRental:
     supplier, offer = choice.supplier, choice.offer
     assert supplier is not None
-    cost = offer.base_price if rented.cost is None else money.price(rented.cost * supplier.terms.currency_rate)
+    cost = (
+        offer.base_price if rented.cost is None else money.price(rented.cost * supplier.terms.currency_rate)
+    )
     operator = rented.operator or offer.operator
     return NewRental(
         offer.source_id, rented.ref, offer.country, offer.service, operator[:32], rented.phone, cost

@@ -21,7 +21,7 @@ from ringlet.suppliers.book import Supplier
 from ringlet.suppliers.port import Held, NotSent, OutcomeUnknown, Reason, Refused, Standing
 
 YOUNG_S = 180.0  # codes come early or not at all
-IDLE_PAUSE_S = 20.0  # nothing open: only an answer that came too late to be known can turn up
+IDLE_LIST_S = 20.0  # nothing open: only an answer that came too late to be known can turn up
 FAILED_PAUSE_S = 5.0
 LIST_WITHIN_S = 60.0
 LOOK_WITHIN_S = 15.0
@@ -40,6 +40,9 @@ class Watch:
         self._seen: dict[str, tuple[object, ...]] = {}
         self._next_look: dict[str, float] = {}
         self._can_list = supplier.port.traits.lists_held
+        self._listed_at = float("-inf")
+        #: orders for which the last list had nothing; a list that comes in pages may have skipped a line
+        self._empty_handed: set[int] = set()
 
     async def sweep(self, desk: Desk) -> float:
         """Ask once about everything that is open; returns the seconds to the next time.
@@ -53,13 +56,16 @@ class Watch:
         self._forget({each.supplier_ref for each in live})
         if traits.is_pushed or not self._can_list:
             await recover.settle_without_list(desk, supplier, questions)
-        if traits.is_pushed:
-            return IDLE_PAUSE_S / 10
+        if traits.is_pushed or not (live or questions or self._is_list_due()):
+            return traits.young_pause_s
         watched = [each for each in live if each.state != "stray"]
         if self._can_list:
             watched = await self._list(desk, live, watched, questions)
         await self._look_each(desk, watched)
         return self._pause_s(live)
+
+    def _is_list_due(self) -> bool:
+        return time.monotonic() - self._listed_at > IDLE_LIST_S
 
     async def _list(
         self, desk: Desk, live: Sequence[Live], watched: Sequence[Live], questions: Sequence[asking.Asking]
@@ -75,14 +81,16 @@ class Watch:
             log.warning("supplier_cannot_list", supplier=supplier.name)
             self._can_list = False
             return list(watched)
+        self._listed_at = time.monotonic()
         by_ref = {held.ref: held for held in listed}
-        known = {each.supplier_ref for each in live}
-        for ref in known & by_ref.keys():
+        known = {each.supplier_ref: each for each in live}
+        for ref in known.keys() & by_ref.keys():
+            await self._note_missing(desk, known[ref], is_missing=False)
             await self._hand_on(desk, by_ref[ref])
         strange = [h for h in listed if h.ref not in known and h.standing == Standing.ACTIVE]
         if strange:
             await recover.add_strays(desk, supplier, strange)
-        await recover.settle(desk, supplier, questions, listed)
+        await recover.settle(desk, supplier, questions, listed, self._empty_handed)
         if not supplier.port.traits.watches_together:
             return list(watched)
         return [w for w in watched if w.supplier_ref not in by_ref and w.age_s > MISSING_AFTER_S]
@@ -118,32 +126,41 @@ class Watch:
 
         async def in_turn(each: Live) -> None:
             async with turns:
-                await self.look(desk, each.supplier_ref)
+                await self.look(desk, each)
 
         await asyncio.gather(*(in_turn(each) for each in due))
 
-    async def look(self, desk: Desk, ref: str) -> None:
+    async def look(self, desk: Desk, live: Live) -> None:
         """Ask about one rental, and pass on what has changed."""
+        ref = live.supplier_ref
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
                 held = await self.supplier.port.look(ref)
         except Refused as refusal:
             if refusal.reason != Reason.OVER:
                 log.warning("cannot_look", supplier=self.supplier.name, supplier_ref=ref, why=str(refusal))
-            return  # he does not know it (yet): the end of the lease decides
+                return
+            await self._note_missing(desk, live, is_missing=True)  # the end of the lease decides
+            return
         except (NotSent, OutcomeUnknown, TimeoutError) as error:
             log.info("cannot_look", supplier=self.supplier.name, supplier_ref=ref, why=str(error))
             return
+        await self._note_missing(desk, live, is_missing=False)
         await self._hand_on(desk, held)
+
+    async def _note_missing(self, desk: Desk, live: Live, *, is_missing: bool) -> None:
+        if live.is_missing != is_missing:
+            async with desk.db.connection() as tx:
+                await rentals.note_missing(
+                    tx, self.supplier.terms.source_id, live.supplier_ref, is_missing=is_missing
+                )
 
     def _interval_s(self, age_s: float) -> float:
         traits = self.supplier.port.traits
         return traits.young_pause_s if age_s < YOUNG_S else traits.old_pause_s
 
     def _pause_s(self, live: Sequence[Live]) -> float:
-        if not live:
-            return IDLE_PAUSE_S
-        return self._interval_s(min(each.age_s for each in live))
+        return self._interval_s(min((each.age_s for each in live), default=0.0))
 
     def _forget(self, live: set[str]) -> None:
         for memory in (self._seen, self._next_look):

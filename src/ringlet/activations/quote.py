@@ -14,10 +14,14 @@ from ringlet.suppliers import simulator
 
 
 class Quote(msgspec.Struct, frozen=True):
-    """Prices at seven places; `available` is None when no source says how many it has."""
+    """Prices at seven places: what this customer is shown as base price, what he pays, what it costs us.
+
+    `available` is None when no source says how many it has.
+    """
 
     base_price: Decimal
     sell_price: Decimal
+    cost: Decimal
     available: int | None
 
 
@@ -37,7 +41,7 @@ def simulated(desk: Desk, wallet: Wallet, country: int, service: str) -> Quote:
     view = rules.view(wallet.customer_id)
     found = best(desk, view, desk.prices.shop.cell(country, service))
     sell_price = rules.sell_price(view, country, service, simulator.BASE_PRICE)
-    return found or Quote(simulator.BASE_PRICE, sell_price, None)
+    return found or Quote(simulator.BASE_PRICE, sell_price, simulator.BASE_PRICE, None)
 
 
 def best(desk: Desk, view: View, offers: Iterable[Offer]) -> Quote | None:
@@ -48,7 +52,7 @@ def best(desk: Desk, view: View, offers: Iterable[Offer]) -> Quote | None:
     offer, sell_price = priced[0]
     shown = desk.prices.rules.shown_base_price(view, offer.country, offer.service, offer.base_price)
     stocks = [each.available for each, _ in priced if each.available is not None]
-    return Quote(shown, sell_price, sum(stocks) if stocks else None)
+    return Quote(shown, sell_price, offer.base_price, sum(stocks) if stocks else None)
 
 
 def ranked(desk: Desk, view: View, offers: Iterable[Offer]) -> list[tuple[Offer, Decimal]]:

@@ -41,7 +41,9 @@ async def add_strays(desk: Desk, supplier: Supplier, unmatched: Sequence[Held]) 
     source_id = supplier.terms.source_id
     async with desk.db.connection() as tx:
         known = await rentals.known(tx, source_id, [held.ref for held in unmatched])
-    fresh = [new for held in unmatched if held.ref not in known and (new := _stray(supplier, held)) is not None]
+    fresh = [
+        new for held in unmatched if held.ref not in known and (new := _stray(supplier, held)) is not None
+    ]
     if fresh:
         async with desk.db.transaction() as tx:
             for new in fresh:
@@ -60,14 +62,32 @@ def _stray(supplier: Supplier, held: Held) -> NewRental | None:
     return NewRental(supplier.terms.source_id, held.ref, country, service, operator, held.phone or "", cost)
 
 
-async def settle(desk: Desk, supplier: Supplier, questions: Sequence[Asking], listed: Sequence[Held]) -> int:
-    """Decide about these orders, which were overdue before the supplier made this list; returns how many."""
+async def settle(
+    desk: Desk,
+    supplier: Supplier,
+    questions: Sequence[Asking],
+    listed: Sequence[Held],
+    empty_handed: set[int],
+) -> int:
+    """Decide about these orders, which were overdue before the supplier made this list; returns how many.
+
+    `empty_handed` are those for which the list before had nothing either, and is brought up to date: one list alone
+    does not prove that nothing was allotted, because a line may slip from one of its pages to the next.
+    """
     by_reference = {held.reference: held.ref for held in listed if held.reference is not None}
-    settled = 0
+    settled, still_empty = 0, set()
     for question in questions:
         async with desk.db.transaction() as tx:
-            settled += await _settle(tx, supplier, question, by_reference)
+            found = await _adopt(tx, supplier, question, by_reference)
+            if found is None and question.activation_id in empty_handed:
+                await fail(tx, await store.lock(tx, question.activation_id))
+        if found is None and question.activation_id not in empty_handed:
+            still_empty.add(question.activation_id)
+        else:
+            settled += found is not False
         failpoints.reach("order_recovered")
+    empty_handed.clear()
+    empty_handed |= still_empty
     async with desk.db.transaction() as tx:
         dropped = await rentals.drop_strays(tx, supplier.terms.source_id, age_s(supplier))
     if settled or dropped:
@@ -75,21 +95,21 @@ async def settle(desk: Desk, supplier: Supplier, questions: Sequence[Asking], li
     return settled + dropped
 
 
-async def _settle(tx: Tx, supplier: Supplier, question: Asking, by_reference: dict[str, str]) -> bool:
+async def _adopt(tx: Tx, supplier: Supplier, question: Asking, by_reference: dict[str, str]) -> bool | None:
+    """Give the order its number. False: not to be decided now; None: there is none. Locks the order."""
     activation = await store.lock(tx, question.activation_id)
     if not await asking.lock_asking(tx, question, age_s(supplier)):
         return False
     ref = by_reference.get(str(activation.public_id))
-    rental = await _named(tx, question, ref) if ref else await rentals.stray_for(tx, question, age_s(supplier))
-    if rental is not None:
-        await store.move(tx, activation, State.WAITING, phone=rental.phone, operator=rental.operator)
-        await rentals.give(tx, rental, activation.id)
-        await asking.asked(tx, activation.id)
-        log.info("adopted", activation=str(activation.public_id), supplier_ref=rental.supplier_ref)
-    elif await rentals.may_come(tx, question):
-        return False
-    else:
-        await fail(tx, activation)
+    rental = (
+        await _named(tx, question, ref) if ref else await rentals.stray_for(tx, question, age_s(supplier))
+    )
+    if rental is None:
+        return False if await rentals.may_come(tx, question) else None
+    await store.move(tx, activation, State.WAITING, phone=rental.phone, operator=rental.operator)
+    await rentals.give(tx, rental, activation.id)
+    await asking.asked(tx, activation.id)
+    log.info("adopted", activation=str(activation.public_id), supplier_ref=rental.supplier_ref)
     return True
 
 

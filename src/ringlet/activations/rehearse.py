@@ -44,7 +44,7 @@ async def sell(
             phone=None if unknown else simulator.invent_phone(country),
             state=State.ORDERING if unknown else State.WAITING,
             amount_micros=money.charge_micros(offered.sell_price),
-            base_price=offered.base_price,
+            base_price=offered.cost,
             reference=reference,
         )
         lease_s = script.lease_s or desk.settings.lease_s(service)

@@ -163,7 +163,7 @@ async def give(tx: Tx, rental: Rental, activation_id: int) -> None:
 
 
 async def drop_strays(tx: Tx, source_id: int, age_s: float) -> int:
-    """Strays that nobody waits for are to be cancelled; returns how many."""
+    """Strays that no order can have asked for are to be cancelled; returns how many."""
     return (await tx.execute(_DROP_STRAYS, [source_id, age_s])).rowcount
 
 
@@ -171,7 +171,8 @@ _DROP_STRAYS: LiteralString = """
 update rental set state = 'closing', wish = 'cancel', due_at = now()
 where source_id = %s and state = 'stray' and created_at < now() - make_interval(secs => %s)
     and not exists (select from asking q join activation a on a.id = q.activation_id
-        where q.source_id = rental.source_id and a.country = rental.country and a.service = rental.service)
+        where q.source_id = rental.source_id and a.country = rental.country and a.service = rental.service
+            and q.asked_at <= rental.created_at)
 """
 
 
@@ -310,12 +311,24 @@ async def try_again(tx: Tx, rental: Rental, in_s: float, error: str) -> None:
     )
 
 
+async def note_missing(tx: Tx, source_id: int, supplier_ref: str, *, is_missing: bool) -> None:
+    """Whether the supplier knows this rental; the audit names those that he does not know for long."""
+    await tx.execute(_NOTE_MISSING, [is_missing, source_id, supplier_ref, is_missing])
+
+
+_NOTE_MISSING: LiteralString = """
+update rental set missing_since = case when %s then now() end
+where source_id = %s and supplier_ref = %s and (missing_since is null) = %s
+"""
+
+
 class Live(msgspec.Struct, frozen=True):
     """What a sweep over a supplier's rentals needs to know of each."""
 
     supplier_ref: str
     state: str
     age_s: float
+    is_missing: bool
 
 
 async def live(tx: Tx, source_id: int) -> list[Live]:
@@ -326,7 +339,8 @@ async def live(tx: Tx, source_id: int) -> list[Live]:
 
 
 _LIVE: LiteralString = """
-select supplier_ref, state::text, extract(epoch from now() - created_at)::float8 from rental
+select supplier_ref, state::text, extract(epoch from now() - created_at)::float8, missing_since is not null
+from rental
 where source_id = %s and state in ('stray', 'open', 'closing')
 """
 

@@ -16,10 +16,10 @@ COMMANDS = {
     "migrate": ("operate", "Bring the database to this version's schema."),
     "audit": ("operate", "Check every invariant of the books; exit 1 on a breach."),
     "doctor": ("operate", "Say what is wrong with this installation and how to mend it."),
-    "account": ("account", "Customers: create, list, key, revoke, adjust."),
+    "account": ("account", "Customers: create, list, key, revoke, adjust, group."),
     "stock": ("stock", "Own numbers: load, list, agent-key."),
     "supplier": ("supplier", "Numbers rented upstream: add, check, sync, list, and the money there."),
-    "pricing": ("pricing", "What customers pay: set, list, explain."),
+    "pricing": ("pricing", "What customers pay: set, list, remove, explain."),
     "inbox": ("operate", "Messages for numbers that nobody had leased."),
 }
 

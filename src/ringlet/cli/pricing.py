@@ -237,7 +237,7 @@ async def _explain(
     cases = [_case(desk, view, country, service, *each) for each in by_cost.items()]
     found = quote.best(desk, view, offers)
     if cost is not None:
-        found = quote.Quote(cases[0].base_price, cases[0].sell_price, None)
+        found = quote.Quote(cases[0].base_price, cases[0].sell_price, cost, None)
     return found, cases, desk.prices.rules.explain(view, country, service), lines
 
 

@@ -251,14 +251,24 @@ def list_(as_json: bool) -> None:
     ]  # fmt: skip
     if as_json:
         emit_json(rows)
-    else:
-        columns = ("name", "protocol", "host", "state", "balance", "exposure", "rentals", "offers", "unmapped",
-                   "synced_s_ago", "last_error")  # fmt: skip
-        emit_table(
-            [column.replace("_", " ") for column in columns],
-            [[row[name] for name in columns] for row in rows],
-            empty="No suppliers yet: ringlet supplier add NAME --kind handler-api --url URL --key-file FILE",
-        )
+        return
+    columns = ("name", "protocol", "state", "balance", "exposure", "offers")
+    emit_table(
+        (*columns, "synced"),
+        [[*(row[name] for name in columns), _ago(row["synced_s_ago"])] for row in rows],
+        empty="No suppliers yet: ringlet supplier add NAME --kind handler-api --url URL --key-file FILE",
+    )
+    for x in lines:
+        if x.sync_error:
+            click.echo(f"{x.name} at {x.host}: {x.sync_error}")
+        if x.unmapped:
+            click.echo(
+                f"{x.name}: {x.unmapped} words have no name of ours: ringlet supplier unmapped {x.name}"
+            )
+
+
+def _ago(seconds: object) -> str:
+    return "" if seconds is None else f"{seconds} s ago"
 
 
 def _amount(micros: int | None) -> Decimal | None:

@@ -65,6 +65,14 @@ async def refuse(tx: Tx, source_id: int, why: str, for_s: float) -> None:
     )
 
 
+async def source_by_hint(tx: Tx, fingerprint: bytes) -> int | None:
+    """The supplier that was given this address for its hints."""
+    row = await (
+        await tx.execute("select source_id from supplier where hint_fingerprint = %s", [fingerprint])
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
 async def claim_watch(tx: Tx, worker: str, for_s: float) -> set[int]:
     """The suppliers that this worker watches from now on, or still: each has one watcher at a time."""
     rows = await (await tx.execute(_CLAIM_WATCH, [worker, for_s, worker])).fetchall()
@@ -202,9 +210,7 @@ class Book:
 
     def shut(self) -> frozenset[int]:
         """The sources that are not offered now."""
-        return frozenset(
-            source_id for source_id, each in self._suppliers.items() if not each.is_offered()
-        )
+        return frozenset(source_id for source_id, each in self._suppliers.items() if not each.is_offered())
 
     def named(self, name: str) -> Supplier | None:
         """By the operator's name for it."""
@@ -243,4 +249,11 @@ class Book:
 
 
 def _line_of(terms: Terms) -> tuple[object, ...]:
-    return (terms.protocol, terms.url, terms.sealed_key, terms.deadline_s, terms.requests_per_s, terms.unit_cost)
+    return (
+        terms.protocol,
+        terms.url,
+        terms.sealed_key,
+        terms.deadline_s,
+        terms.requests_per_s,
+        terms.unit_cost,
+    )

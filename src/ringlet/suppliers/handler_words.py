@@ -62,7 +62,7 @@ def hear(answer: Answer) -> Heard:
         raise Refused(Reason.LIMITED, "HTTP 429")
     if not (answer.status in (200, 204) or 400 <= answer.status < 500):  # noqa: PLR2004
         raise OutcomeUnknown(f"HTTP {answer.status}")
-    value = _json(answer) if answer.body.lstrip()[:1] in (b"{", b"[", b'"') else answer.text
+    value = answer.json() if answer.body.lstrip()[:1] in (b"{", b"[", b'"') else answer.text
     found = _WORD.fullmatch(_spoken(value).strip())
     word, rest = (found[1], found[2] or "") if found else ("", "")
     info = value.get("info") if isinstance(value, dict) else None
@@ -71,13 +71,6 @@ def hear(answer: Answer) -> Heard:
         return Heard(answer.status, word, rest, value, info)
     # Beside a status that says no, no word says yes.
     return Heard(answer.status, "" if word.startswith(("ACCESS_", "STATUS_")) else word, rest, None, info)
-
-
-def _json(answer: Answer) -> Any:
-    try:
-        return answer.json()
-    except UnicodeDecodeError:
-        raise OutcomeUnknown("unreadable answer: not UTF-8") from None
 
 
 def _spoken(value: object) -> str:

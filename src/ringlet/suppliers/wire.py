@@ -81,7 +81,7 @@ class Answer(msgspec.Struct, frozen=True):
         """The body as JSON of that shape. Raises OutcomeUnknown when it is not."""
         try:
             return msgspec.json.decode(self.body, type=shape, strict=False)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors
             raise OutcomeUnknown(f"unreadable answer: {str(error)[:120]}") from None
 
 

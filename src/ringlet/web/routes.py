@@ -12,7 +12,7 @@ from litestar.types import ControllerRouterHandler
 
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
-from ringlet.web import agent, api, health, openapi, refusals
+from ringlet.web import agent, api, health, hints, openapi, refusals
 from ringlet.web.api import Office
 from ringlet.web.auth import KeyRing
 from ringlet.web.door import Door
@@ -40,7 +40,7 @@ def make(desk: Desk) -> Door:
     )
     public: list[ControllerRouterHandler] = [api.router, agent.push_sms]
     app = Litestar(
-        route_handlers=[*public, _health(), openapi.handler(public)],
+        route_handlers=[*public, hints.take_hint, _health(), openapi.handler(public)],
         exception_handlers={
             Refusal: refusals.render, HTTPException: refusals.render, Exception: refusals.render,
         },
@@ -82,7 +82,7 @@ async def _keep_prices(desk: Desk) -> None:
     desk.feed.subscribe(lambda topic, _: changed.set() if topic == "catalogue" else None, changed.set)
     while True:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), PRICES_AT_LEAST_S)
+            await asyncio.wait_for(changed.wait(), min(PRICES_AT_LEAST_S, desk.prices.rules.changes_in_s()))
         changed.clear()
         await _try(desk.refresh_prices)
         await asyncio.sleep(PRICES_PAUSE_S)
