@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from aiohttp import web
+from psycopg import sql
 
 from ringlet import accounts, ledger, pricing
 from ringlet.activations import poll
@@ -94,16 +95,16 @@ async def customer(desk: Desk, email: str = "alice@example.org", balance: int = 
     return wallet
 
 
-async def set_back(desk: Desk, seconds: float) -> None:
-    """As if everything that is open had happened so much earlier."""
+_SET_BACK = """
+update asking set asked_at = asked_at - make_interval(secs => {s});
+update rental set created_at = created_at - make_interval(secs => {s}),
+    cancel_after = cancel_after - make_interval(secs => {s}), due_at = due_at - make_interval(secs => {s});
+update activation set created_at = created_at - make_interval(secs => {s}),
+    expires_at = expires_at - make_interval(secs => {s}), due_at = due_at - make_interval(secs => {s})
+"""
+
+
+async def set_back(desk: Desk, seconds: int) -> None:
+    """As if everything had happened so much earlier."""
     async with desk.db.transaction() as tx:
-        for statement in (
-            "update asking set asked_at = asked_at - make_interval(secs => %(s)s)",
-            "update rental set created_at = created_at - make_interval(secs => %(s)s),"
-            " cancel_after = cancel_after - make_interval(secs => %(s)s),"
-            " due_at = due_at - make_interval(secs => %(s)s)",
-            "update activation set created_at = created_at - make_interval(secs => %(s)s),"
-            " expires_at = expires_at - make_interval(secs => %(s)s),"
-            " due_at = due_at - make_interval(secs => %(s)s) where due_at is not null",
-        ):
-            await tx.execute(statement, {"s": seconds})
+        await tx.execute(sql.SQL(_SET_BACK).format(s=sql.Literal(seconds)))

@@ -142,7 +142,7 @@ def test_the_price_is_the_lower_ones_with_our_markup(chain: Chain) -> None:
     above = chain.ask("GET", "/api/v1/prices?service=ig&country=6")["prices"]["6"]["ig"]
     assert Decimal(str(below["sell_price"])) == LOWER_PRICE
     assert abs(Decimal(str(above["sell_price"])) - LOWER_PRICE * Decimal("1.3")) < Decimal("0.0000001")
-    assert above["available"] == below["available"]
+    assert above["available"] >= below["available"] > 9_000  # as of the last sync
 
 
 def test_a_cancel_above_refunds_at_both(chain: Chain) -> None:

@@ -169,7 +169,8 @@ async def test_one_lost_answer_and_one_good_one_share_nothing(
     await set_back(desk, 60)
     await first.sweep()
     phones = {(await now(desk, each)).phone for each in (lost, good)}
-    assert phones == {a.phone for a in first.warehouse.allotments.values()} and len(phones) == 2
+    assert phones == {a.phone for a in first.warehouse.allotments.values()}
+    assert len(phones) == 2
 
 
 async def test_a_number_that_is_leased_already_goes_back(desk: Desk, alice: Wallet, first: Upstream) -> None:
@@ -242,7 +243,8 @@ async def test_a_cancel_when_allowed_is_done_by_the_worker(
     first.warehouse.cancel_lock_s = 60
     bought = await buy(desk, alice, IG)
     done = await cancel.cancel(desk, alice.id, bought.activation.public_id, when_allowed=True)
-    assert done.in_s and (await now(desk, bought)).state == State.WAITING
+    assert done.in_s
+    assert (await now(desk, bought)).state == State.WAITING
     first.warehouse.cancel_lock_s = 0
     await set_back(desk, 61)
     await give_back.give_back_due(desk)

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-import msgspec
 from psycopg.errors import UniqueViolation
 
 from ringlet import money
 from ringlet.activations import order as upstream
-from ringlet.activations import rehearse, sale, store
+from ringlet.activations import rehearse, sale
 from ringlet.activations.choose import Choice, Order, choices
 from ringlet.activations.order import Bought
 from ringlet.db import Tx

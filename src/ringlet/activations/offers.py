@@ -9,6 +9,7 @@ from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.feed import announce
 from ringlet.suppliers import book
+from ringlet.suppliers.book import Supplier
 from ringlet.suppliers.port import NotSent, Reason, Refused
 
 ACCOUNT_REST_S = 60.0
@@ -19,13 +20,11 @@ async def note_refusal(desk: Desk, choice: Choice, refusal: Refused | NotSent) -
     """Take the refusal to heart: the cell is empty or dearer than it says, or the supplier serves nobody now."""
     supplier = choice.supplier
     assert supplier is not None
+    if isinstance(refusal, NotSent):
+        await note_silence(desk, supplier)
+        return
+    supplier.answered()
     async with desk.db.transaction() as tx:
-        if isinstance(refusal, NotSent):
-            if supplier.failed():
-                await book.refuse(tx, supplier.terms.source_id, "out of reach", book.REST_S)
-                await announce(tx, "catalogue")
-            return
-        supplier.answered()
         match refusal.reason:
             case Reason.NO_NUMBERS | Reason.NOT_SOLD:
                 changed = await _empty(tx, choice.offer.id)
@@ -38,6 +37,14 @@ async def note_refusal(desk: Desk, choice: Choice, refusal: Refused | NotSent) -
             case _:
                 changed = False
         if changed:
+            await announce(tx, "catalogue")
+
+
+async def note_silence(desk: Desk, supplier: Supplier) -> None:
+    """It gave no answer that can be read. After a row of those nobody offers it for a while."""
+    if supplier.failed():
+        async with desk.db.transaction() as tx:
+            await book.refuse(tx, supplier.terms.source_id, "no usable answers", book.REST_S)
             await announce(tx, "catalogue")
 
 

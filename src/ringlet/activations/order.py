@@ -93,6 +93,8 @@ async def from_suppliers(
                 failpoints.reach("order_leased")
                 return Bought(leased, bought.posting_id)
         elif outcome is None:
+            assert choice.supplier is not None
+            await offers.note_silence(desk, choice.supplier)
             return bought
         else:
             await offers.note_refusal(desk, choice, outcome)
@@ -175,7 +177,6 @@ async def _ask(
 
 def _unknown(supplier: Supplier, activation: Activation, why: str) -> Refused | None:
     log.warning("outcome_unknown", supplier=supplier.name, activation=str(activation.public_id), why=why)
-    supplier.failed()
     if supplier.port.traits.charges_on_rent:
         return None
     # An owner of SIM cards is paid when we say that the number was sold: what he may have set aside costs nothing.
@@ -212,30 +213,41 @@ async def _lease(
     why_not = _unusable(rental, order, choice)
     try:
         async with desk.db.transaction() as tx:
-            taken = why_not is None and await rentals.is_leased(
+            if why_not is None and await rentals.is_leased(
                 tx, rental.source_id, rental.phone, rental.service
-            )
-            if taken or why_not is not None:
-                log.warning("number_sent_back", supplier=rental.source_id, why=why_not or "leased already")
-                if not await rentals.refuse(tx, rental):
-                    raise _Repeated
+            ):
+                why_not = "leased already"
+            if why_not is not None:
+                log.warning("number_sent_back", source=rental.source_id, supplier_ref=rented.ref, why=why_not)
+                await _send_back(tx, rental)
                 return None
-            leased = await store.move(
-                tx, activation, State.WAITING,
-                phone=rental.phone, operator=rental.operator, lease_s=rented.lease_s,
-            )  # fmt: skip
-            if leased is None:
-                # Recovery was first: with this very number, or with another one and this one goes back.
-                await rentals.refuse(tx, rental)
-                return await store.by_id(tx, wallet.id, activation.id)
-            if not await rentals.take(tx, rental, activation.id, rented.cancel_lock_s):
-                raise _Repeated
-            await asking.asked(tx, activation.id)
-            return leased
+            return await _take(tx, wallet, activation, rental, rented)
     except (_Repeated, UniqueViolation):
         # He told us of a rental that is somebody else's: what he did for this order is not known.
-        log.warning("rental_repeated", supplier=rental.source_id, supplier_ref=rental.supplier_ref)
+        log.warning("rental_repeated", source=rental.source_id, supplier_ref=rental.supplier_ref)
         return activation
+
+
+async def _send_back(tx: Tx, rental: NewRental) -> None:
+    if not await rentals.refuse(tx, rental):
+        raise _Repeated
+
+
+async def _take(
+    tx: Tx, wallet: Wallet, activation: Activation, rental: NewRental, rented: Rented
+) -> Activation:
+    leased = await store.move(
+        tx, activation, State.WAITING,
+        phone=rental.phone, operator=rental.operator, lease_s=rented.lease_s,
+    )  # fmt: skip
+    if leased is None:
+        # Recovery was first: with this very number, or with another one and this one goes back.
+        await rentals.refuse(tx, rental)
+        return await store.by_id(tx, wallet.id, activation.id)
+    if not await rentals.take(tx, rental, activation.id, rented.cancel_lock_s):
+        raise _Repeated
+    await asking.asked(tx, activation.id)
+    return leased
 
 
 def _rental(choice: Choice, rented: Rented) -> NewRental:

@@ -72,9 +72,11 @@ class Watch:
     ) -> list[Live]:
         """One question for all; returns those that must be asked about one by one."""
         supplier = self.supplier
+        # Where an answer was lost the list must not end before what we do not know of.
+        refs = [] if questions else [each.supplier_ref for each in watched]
         try:
             async with asyncio.timeout(LIST_WITHIN_S):
-                listed = await supplier.port.held([each.supplier_ref for each in watched])
+                listed = await supplier.port.held(refs)
         except Refused as refusal:
             if refusal.reason != Reason.UNSUPPORTED:
                 raise

@@ -235,7 +235,7 @@ class Book:
         try:
             return Supplier(terms, self.port(terms))
         except (StartupError, KeyError) as error:
-            log.error("supplier_unusable", supplier=terms.name, why=str(error))
+            log.warning("supplier_unusable", supplier=terms.name, why=str(error))
             return None
 
     def port(self, terms: Terms) -> Port:

@@ -23,11 +23,11 @@ REF_LENGTH_MAX = 64
 TEXT_LENGTH_MAX = 16_000
 
 
-class NotSent(RingletError):
+class NotSent(RingletError):  # noqa: N818 - an answer of a kind
     """Nothing reached the supplier: no address, no connection, or we held the request back ourselves."""
 
 
-class OutcomeUnknown(RingletError):
+class OutcomeUnknown(RingletError):  # noqa: N818
     """The request was sent and no answer came that says what happened."""
 
 
@@ -51,7 +51,7 @@ class Reason(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
-class Refused(RingletError):
+class Refused(RingletError):  # noqa: N818
     """The supplier said no, plainly. `retry_after_s`: when it may say yes."""
 
     def __init__(

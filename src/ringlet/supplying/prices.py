@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -83,6 +84,7 @@ class _Prices:
         return money.price(price) if price <= money.PRICE_MAX else None
 
 
+@lru_cache(maxsize=10_000)
 def operator_of(text: str) -> str | None:
     """An operator's name as customers may ask for it; None for what is no name."""
     name = text.lower() or "any"

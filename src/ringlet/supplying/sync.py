@@ -129,10 +129,10 @@ async def _merge(tx: Tx, source_id: int, listed: Listed) -> tuple[int, int, int]
             await copy.write(chunk)
             await asyncio.sleep(0)  # the other jobs of this process go on
     await tx.execute("analyze incoming")
-    statements = (_CHANGE, _ADD, _EMPTY)
-    changed, new, gone = [
-        (await tx.execute(each, [source_id], prepare=False)).rowcount for each in statements
-    ]
+    await tx.execute(_COMPARE, [source_id], prepare=False)
+    changed = (await tx.execute(_CHANGE)).rowcount
+    new = (await tx.execute(_ADD, [source_id])).rowcount
+    gone = (await tx.execute(_EMPTY)).rowcount
     return changed, new, gone
 
 
@@ -143,27 +143,35 @@ set local work_mem = '64MB'; set local jit = off; set local statement_timeout = 
 """
 _INCOMING: LiteralString = """
 create temporary table incoming
-    (country int, service text, operator text, base_price numeric, available int) on commit drop
+    (country int, service text, operator text, base_price numeric, available int) on commit drop;
+create temporary table difference
+    (offer_id bigint, country int, service text, operator text, base_price numeric, available int) on commit drop
 """
 _COPY: LiteralString = "copy incoming from stdin"
 
-_CHANGE: LiteralString = """
-update offer o set base_price = i.base_price, available = i.available, changed_at = clock_timestamp()
+# Without an offer: new. Without a country: no longer listed.
+_COMPARE: LiteralString = """
+insert into difference
+select o.id, i.country, i.service, i.operator, i.base_price, i.available
 from incoming i
-where o.source_id = %s and o.country = i.country and o.service = i.service and o.operator = i.operator
-    and (o.base_price, o.available) is distinct from (i.base_price, i.available)
+full join (select * from offer where source_id = %s) o
+    on o.country = i.country and o.service = i.service and o.operator = i.operator
+where o.id is null
+    or case when i.country is null then o.available is distinct from 0
+        else (o.base_price, o.available) is distinct from (i.base_price, i.available) end
+"""
+_CHANGE: LiteralString = """
+update offer o set base_price = d.base_price, available = d.available, changed_at = clock_timestamp()
+from difference d where d.offer_id = o.id and d.country is not null
 """
 _ADD: LiteralString = """
 insert into offer (source_id, country, service, operator, base_price, available, changed_at)
-select source.id, i.country, i.service, i.operator, i.base_price, i.available, clock_timestamp()
-from incoming i join source on source.id = %s
-where not exists (select from offer o where o.source_id = source.id
-    and o.country = i.country and o.service = i.service and o.operator = i.operator)
+select %s, country, service, operator, base_price, available, clock_timestamp()
+from difference where offer_id is null order by country, service, operator
 """
 _EMPTY: LiteralString = """
 update offer o set available = 0, changed_at = clock_timestamp()
-where o.source_id = %s and o.available is distinct from 0 and not exists (select from incoming i
-    where o.country = i.country and o.service = i.service and o.operator = i.operator)
+from difference d where d.offer_id = o.id and d.country is null
 """
 
 

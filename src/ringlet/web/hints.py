@@ -3,9 +3,10 @@ unsigned in most of the field. A hint makes the watcher ask the supplier now ins
 """
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, Response, post
+from litestar.params import PathParameter
 
 from ringlet import tokens
 from ringlet.activations import hints
@@ -21,7 +22,9 @@ _given_at: dict[int, float] = {}
 
 
 @post("/inbound/hint/{token:str}", include_in_schema=False, status_code=200)
-async def take_hint(request: Request[Any, Any, Any], token: str) -> Response[Any]:
+async def take_hint(
+    request: Request[Any, Any, Any], token: Annotated[str, PathParameter(description="The supplier's own")]
+) -> Response[Any]:
     """Whatever the body says; the address is the supplier's own. Refuses: NotFound, ServiceUnavailable."""
     desk = office(request).desk
     if not tokens.is_well_formed(token):
