@@ -11,6 +11,7 @@ PLANS = ("keep", "code", "code", "cancel", "cancel_later", "cancel_later")
 PATIENT = 0.8  # so many repeat what they do not know the outcome of; the others walk away
 REPEAT_PAUSE_S = 0.7
 CODE_WITHIN_S = 15
+CODE_TRIES = 10
 ALLOWED = {0, UNSENT, 200, 409, 503}
 UNSURE = {"idempotency_in_progress"}
 
@@ -102,9 +103,12 @@ class Shoppers:
 
     async def _await_code(self, purchase: Purchase) -> None:
         path = f"/api/v1/resell/virtual/{purchase.activation_id}/status?wait={CODE_WITHIN_S}"
-        answer = self._note(await self.crowd.call("GET", path))
-        if answer.is_ok:
-            purchase.code = answer.body["activation"]["code"] or ""
+        for _ in range(CODE_TRIES):
+            answer = self._note(await self.crowd.call("GET", path))
+            if answer.is_ok:
+                purchase.code = answer.body["code"] or ""
+                return
+            await asyncio.sleep(REPEAT_PAUSE_S)
 
     async def _cancel(self, purchase: Purchase) -> None:
         answer = self._note(await self.crowd.cancel(purchase.activation_id))

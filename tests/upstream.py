@@ -1,5 +1,6 @@
 """A supplier row that points at a fake, and what stands in the database of it."""
 
+from decimal import Decimal
 from typing import Any
 
 from ringlet.desk import Desk
@@ -7,6 +8,9 @@ from ringlet.supplying import enlist, known, sync
 from ringlet.supplying.enlist import Enlisted
 from ringlet.supplying.sync import Synced
 from tests.fakes import supplier as fake
+
+#: an address where nobody answers
+NOWHERE = "http://127.0.0.1:9/api"
 
 
 async def add(
@@ -32,3 +36,12 @@ async def row(desk: Desk, statement: Any, *values: Any) -> tuple[Any, ...]:
         found = await (await tx.execute(statement, values)).fetchone()
     assert found is not None
     return found
+
+
+async def offers(desk: Desk) -> dict[tuple[int, str, str], tuple[Decimal, int | None]]:
+    """Every offer: price and how many."""
+    async with desk.db.connection() as tx:
+        cursor = await tx.execute(
+            "select country, service, operator, base_price, available from offer order by id"
+        )
+        return {(a, b, c): (price, count) for a, b, c, price, count in await cursor.fetchall()}

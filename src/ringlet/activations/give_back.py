@@ -82,7 +82,7 @@ async def cancel(desk: Desk, supplier: Supplier, rental: Rental) -> None:
             await _ended(desk, rental, is_refunded=False)
             return
         raise
-    failpoints.reach("return_answered")
+    failpoints.reach("return_answered" if rental.state == "closing" else "cancel_answered")
     held = await _look(port, rental)
     await _ended(desk, rental, is_refunded=True)
     if held is not None and held.messages:

@@ -1,19 +1,19 @@
 """`ringlet supplier`: numbers rented upstream."""
 
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import nullcontext
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from ringlet import canon, money
+from ringlet.cli import terms
 from ringlet.cli.account import AMOUNT
 from ringlet.cli.output import as_json_option, console, emit_json, emit_table
 from ringlet.cli.running import at_desk
-from ringlet.cli.stock import PRICE
 from ringlet.desk import Desk
 from ringlet.errors import RingletError
 from ringlet.suppliers.protocols import PROTOCOLS
@@ -23,71 +23,7 @@ from ringlet.supplying import sync as syncs
 from ringlet.supplying.enlist import Changes, Conditions, Enlisted
 from ringlet.supplying.survey import Checked
 
-F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-NONE = "none"
-
-
-class OrNone(click.ParamType[Any]):
-    """A value of another type, or the word none."""
-
-    def __init__(self, inner: click.ParamType[Any]) -> None:
-        self._inner = inner
-        self.name = f"{inner.name}|{NONE}"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """The word stays what it is: None is an option that was not given."""
-        return NONE if value == NONE else self._inner.convert(value, param, ctx)
-
-
-class Factor(click.ParamType[Decimal]):
-    """A decimal above zero."""
-
-    name = "factor"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        """An exact decimal."""
-        try:
-            found = Decimal(str(value))
-        except InvalidOperation:
-            found = Decimal("NaN")
-        if not (found.is_finite() and found > 0):
-            self.fail(f"{value!r} is not a number above zero", param, ctx)
-        return found
-
-
-#: option → the condition that it sets
-CONDITIONS = {
-    "unit_cost": "unit_cost", "rate": "currency_rate", "weight": "weight", "exposure_cap": "exposure_cap_micros",
-    "balance_alert": "balance_alert_micros", "deadline": "deadline_s", "requests_per_second": "requests_per_s",
-    "sync_every": "sync_every_s", "stale_after": "stale_after_s",
-}  # fmt: skip
-_OPTIONS = (
-    click.option("--unit-cost", type=OrNone(PRICE), help="What a number costs where the protocol names no prices."),
-    click.option("--rate", type=Factor(), help="One unit of its money in ours (1)."),
-    click.option("--weight", type=Factor(), help="2 makes it look half as dear in the choice (1)."),
-    click.option("--exposure-cap", type=OrNone(AMOUNT), help="Rent no more while so much is open there."),
-    click.option("--balance-alert", type=OrNone(AMOUNT), help="Warn when our balance there falls below."),
-    click.option("--deadline", type=click.IntRange(1, 60), help="Seconds for one request (15)."),
-    click.option("--requests-per-second", type=click.IntRange(1, 1_000), help="At most (20)."),
-    click.option("--sync-every", type=click.IntRange(5, 86_400), help="Seconds between two price lists (90)."),
-    click.option("--stale-after", type=click.IntRange(10, 604_800), help="Seconds that a price list is good (900)."),
-)  # fmt: skip
-
-
-def condition_options(command: F) -> F:
-    """The options of `add` and `set`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-key_option = click.option("--key", help="The key of our account there; better from a file.")
-key_file_option = click.option(
-    "--key-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file that holds the key.",
-)
 
 
 @click.group()
@@ -101,9 +37,9 @@ def supplier() -> None:
     "--kind", required=True, type=click.Choice(sorted(PROTOCOLS)), help="The protocol that it speaks."
 )
 @click.option("--url", required=True, help="Where it is reached, without the key.")
-@key_option
-@key_file_option
-@condition_options
+@terms.key_option
+@terms.key_file_option
+@terms.condition_options
 @click.option("--no-check", is_flag=True, help="Do not ask it now.")
 @as_json_option
 def add(
@@ -111,13 +47,13 @@ def add(
     **options: Any,
 ) -> None:  # fmt: skip
     """Add a supplier called NAME. It is sold after its first sync."""
-    given = _key(key, key_file)
+    given = terms.read_key(key, key_file)
     if given is None:
         if not sys.stdin.isatty():
             raise click.UsageError("give the key: --key-file FILE, or --key KEY")
         given = click.prompt("Key", hide_input=True)
     made, checked = at_desk(
-        lambda desk: _add(desk, name, kind, url, str(given), _conditions(options), not no_check)
+        lambda desk: _add(desk, name, kind, url, str(given), terms.conditions(options), not no_check)
     )
     if as_json:
         emit_json({**_enlisted(made), "check": None if checked is None else _checked(checked)})
@@ -135,17 +71,6 @@ async def _add(
 ) -> tuple[Enlisted, Checked | None]:
     made = await enlist.add(desk, name, kind, url, key, **conditions)
     return made, await survey.check(desk, made.name) if is_checked else None
-
-
-def _key(key: str | None, key_file: Path | None) -> str | None:
-    if key is not None and key_file is not None:
-        raise click.UsageError("give either --key or --key-file")
-    return key if key_file is None else key_file.read_text(encoding="utf-8").strip()
-
-
-def _conditions(options: dict[str, Any]) -> Any:
-    given = {CONDITIONS[option]: value for option, value in options.items() if value is not None}
-    return {condition: None if value == NONE else value for condition, value in given.items()}
 
 
 def _enlisted(made: Enlisted) -> dict[str, object]:
@@ -278,16 +203,16 @@ def _amount(micros: int | None) -> Decimal | None:
 @supplier.command("set")
 @click.argument("name")
 @click.option("--url", help="A new address.")
-@key_option
-@key_file_option
-@condition_options
+@terms.key_option
+@terms.key_file_option
+@terms.condition_options
 @as_json_option
 def set_(
     name: str, url: str | None, key: str | None, key_file: Path | None, as_json: bool, **options: Any
 ) -> None:
     """Change the terms with NAME; what is not named stays. `none` takes a cap, an alert or a cost away."""
-    changes: Changes = _conditions(options)
-    given = _key(key, key_file)
+    changes: Changes = terms.conditions(options)
+    given = terms.read_key(key, key_file)
     if url is not None:
         changes["url"] = url
     if given is not None:
@@ -356,7 +281,7 @@ def unmapped(name: str, as_json: bool) -> None:
 @as_json_option
 def map_(name: str, kind: str, theirs: str, ours: str, as_json: bool) -> None:
     """Decide which country or service of ours NAME means by THEIRS; OURS may be `none`."""
-    code = None if ours == NONE else ours
+    code = None if ours == terms.NONE else ours
     mapped = at_desk(lambda desk: codes.map_code(desk, name, kind, theirs, code))
     if as_json:
         emit_json(mapped)
