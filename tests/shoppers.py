@@ -10,8 +10,8 @@ from tests.crowd import UNSENT, Answer, Crowd
 PLANS = ("keep", "code", "code", "cancel", "cancel_later", "cancel_later")
 PATIENT = 0.8  # so many repeat what they do not know the outcome of; the others walk away
 REPEAT_PAUSE_S = 0.7
-CODE_WITHIN_S = 15
-CODE_TRIES = 10
+CODE_WITHIN_S = 3
+CODE_TRIES = 8
 ALLOWED = {0, UNSENT, 200, 409, 503}
 UNSURE = {"idempotency_in_progress"}
 
@@ -105,10 +105,12 @@ class Shoppers:
         path = f"/api/v1/resell/virtual/{purchase.activation_id}/status?wait={CODE_WITHIN_S}"
         for _ in range(CODE_TRIES):
             answer = self._note(await self.crowd.call("GET", path))
-            if answer.is_ok:
-                purchase.code = answer.body["code"] or ""
+            if answer.is_ok and answer.body["code"]:
+                purchase.code = answer.body["code"]
+            if purchase.code or self.stop.is_set():
                 return
-            await asyncio.sleep(REPEAT_PAUSE_S)
+            if not answer.is_ok:
+                await asyncio.sleep(REPEAT_PAUSE_S)
 
     async def _cancel(self, purchase: Purchase) -> None:
         answer = self._note(await self.crowd.cancel(purchase.activation_id))

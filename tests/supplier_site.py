@@ -275,9 +275,7 @@ def _compare_rental(name: str, allotment: Any, rental: Rental | None, books: Boo
     if rental.activation_id is not None:
         told = Counter(message["code"] for message in allotment["messages"])
         if Counter(books.codes.get(rental.activation_id, [])) != told:
-            found.append(
-                f"{name}: codes {told}, with its activation {books.codes.get(rental.activation_id)}"
-            )
+            found.append(f"{name}: codes {told}, with its activation {books.codes.get(rental.activation_id)}")
         if allotment["phone"] != books.leases[rental.activation_id].phone:
             found.append(f"{name} is {allotment['phone']}, sold as {books.leases[rental.activation_id]}")
     return found
@@ -330,7 +328,9 @@ def _compare_customers(books: Books, shoppers: Shoppers) -> list[str]:
     if (books.held, books.revenue) != (held, revenue):
         found.append(f"held {books.held} of {held}, earned {books.revenue} of {revenue}")
     if books.available + books.held + books.revenue != demo.BALANCE_MICROS:
-        found.append(f"the customer's money does not add up: {books.available} + {books.held} + {books.revenue}")
+        found.append(
+            f"the customer's money does not add up: {books.available} + {books.held} + {books.revenue}"
+        )
     return found
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,8 @@ async def die_at(site: SupplierSite, shoppers: Shoppers, place: str, times: int)
     for each in site.suppliers:
         each.set(faults=scene.faults, code_share=scene.code_share)
     site.environment[VARIABLE] = f"{place}:{scene.share}"
-    await asyncio.to_thread(restart, site)
+    site.kill()
+    await asyncio.to_thread(site.start)
     before = site.deaths()
     shoppers.plans = scene.plans
     shoppers.stop.clear()
@@ -84,22 +86,20 @@ async def die_at(site: SupplierSite, shoppers: Shoppers, place: str, times: int)
         print(f"{place}: {site.deaths() - before} deaths, {shoppers.summary()}")
 
 
-def restart(site: SupplierSite) -> None:
-    site.stop()
-    site.start()
-
-
-async def die_and_settle(site: SupplierSite, places: Sequence[str], times: int) -> list[str]:
+async def die_and_settle(
+    site: SupplierSite, rng: random.Random, places: Sequence[str], times: int
+) -> list[str]:
     """All of these places, one after the other; what is wrong when everything had time to settle."""
     async with Crowd(site.url, site.demo["api_key"], connections=200) as crowd:
-        shoppers = Shoppers(crowd, chance(" ".join(places)), at_once=15)
+        shoppers = Shoppers(crowd, rng, at_once=15)
         shoppers.is_up.set()
         for place in places:
             await die_at(site, shoppers, place, times)
         del site.environment[VARIABLE]
         for each in site.suppliers:
             each.set(faults={})
-        await asyncio.to_thread(restart, site)
+        site.kill()
+        await asyncio.to_thread(site.start)
         await shoppers.settle()
         assert sum(each.bought == "ok" for each in shoppers.purchases.values()) >= times * len(places)
         return await settled(site, shoppers)
@@ -113,13 +113,15 @@ def test_every_place_has_its_scene() -> None:
 async def test_a_death_between_two_steps_loses_nothing(tmp_path: Path, database_url: str) -> None:
     """Two deaths each at places of the buy, the failover, the cancel and the return; then all agree."""
     places = ("order_answered", "order_retargeted", "cancel_answered", "return_claimed")
-    with two_suppliers(tmp_path, database_url, seeds(chance("failpoints"), 2)) as site:
-        assert await die_and_settle(site, places, 2) == []
+    rng = chance("failpoints")
+    with two_suppliers(tmp_path, database_url, seeds(rng, 2)) as site:
+        assert await die_and_settle(site, rng, places, 2) == []
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("place", PLACES)
 async def test_twenty_five_deaths_lose_nothing(tmp_path: Path, database_url: str, place: str) -> None:
     """25 deaths at one place; within 90 s all agree."""
-    with two_suppliers(tmp_path, database_url, seeds(chance(f"failpoint {place}"), 2)) as site:
-        assert await die_and_settle(site, [place], 25) == []
+    rng = chance(f"failpoint {place}")
+    with two_suppliers(tmp_path, database_url, seeds(rng, 2)) as site:
+        assert await die_and_settle(site, rng, [place], 25) == []

@@ -74,3 +74,17 @@ async def test_the_total_is_exact_without_counting_the_history(
         row = await (await tx.execute("select activations from activation_tally")).fetchone()
     assert row is not None
     assert row[0] >= 8
+
+
+async def test_a_young_row_between_old_ones_is_counted_once(
+    desk: Desk, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that began later may have drawn the lower id: the mark does not jump over it."""
+    monkeypatch.setattr(browse, "TALLY_STEP", 2)
+    ids = [(await buy(desk, shop.alice, IG)).activation.id for _ in range(6)]
+    async with desk.db.connection() as tx:
+        await tx.execute(
+            "update activation set created_at = created_at - interval '2 minutes' where id <> %s", [ids[2]]
+        )
+    for _ in range(3):
+        assert (await browse.browse(desk, shop.alice.id, Wanted())).total == 6

@@ -107,23 +107,29 @@ class GroupFlush:
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._connection: Tx | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[None] | None = None
         self._epoch = 0
         self._running: asyncio.Task[int] | None = None
         self._gathering: asyncio.Task[int] | None = None
 
     async def epoch(self) -> int:
         """The connection that will flush, made now when there is none. Refuses: ServiceUnavailable."""
-        async with self._connecting:
-            if self._connection is None or self._connection.closed:
-                try:
-                    self._connection = await psycopg.AsyncConnection.connect(
-                        self._conninfo, autocommit=True, connect_timeout=5, application_name="ringlet flush"
-                    )
-                except OUT_OF_REACH as error:
-                    raise ServiceUnavailable from error
-                self._epoch += 1
-            return self._epoch
+        if self._connection is None or self._connection.closed:
+            if self._connecting is None or self._connecting.done():
+                self._connecting = asyncio.create_task(self._connect())
+            # Who comes while one attempt runs shares its outcome: a server that swallows packets keeps nobody
+            # waiting behind anybody.
+            await asyncio.shield(self._connecting)
+        return self._epoch
+
+    async def _connect(self) -> None:
+        try:
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._conninfo, autocommit=True, connect_timeout=5, application_name="ringlet flush"
+            )
+        except OUT_OF_REACH as error:
+            raise ServiceUnavailable from error
+        self._epoch += 1
 
     async def flushed(self, epoch: int) -> None:
         """Wait for a flush that began after this call. Refuses: ServiceUnavailable (the outcome is unknown)."""

@@ -17,6 +17,7 @@ from ringlet.errors import Refusal
 from ringlet.feed import announce
 from ringlet.suppliers import book, stock
 from ringlet.suppliers.book import Supplier
+from ringlet.supplying import money, sync
 
 log = structlog.get_logger("ringlet.worker")
 
@@ -67,6 +68,10 @@ JOBS = (
     Job("give_back_due", give_back.give_back_due, 0.5),
     Job("fold_outcomes", _fold_outcomes, 5),
     Job("forget_outcomes", _forget_outcomes, 3_600),
+    Job("sync_suppliers", sync.sync_due, 5),
+    Job("check_balances", money.check_balances, 60),
+    Job("refresh_exposure", money.refresh_exposure, 1),
+    Job("fold_supplier_postings", money.fold, 60),
 )
 
 WATCH_CLAIMED_S = 10.0

@@ -116,10 +116,10 @@ async def _count(tx: Tx, conditions: list[LiteralString], values: Mapping[str, A
 async def _tally(tx: Tx, wallet_id: int) -> int:
     """How many activations the wallet has had: what was counted before, and those since.
 
-    The mark is only moved over rows that are a minute old: an id drawn earlier may commit later, but no
-    transaction of ours lives that long.
+    The mark stays behind the oldest row of the last minute: an id drawn earlier may commit later, but no transaction
+    of ours lives that long.
     """
-    row = await (await tx.execute(_TALLY, [wallet_id, wallet_id])).fetchone()
+    row = await (await tx.execute(_TALLY, {"wallet": wallet_id})).fetchone()
     assert row is not None
     counted, up_to, newer, settled, settled_up_to = row
     if settled > TALLY_STEP:
@@ -133,11 +133,14 @@ TALLY_STEP = 1_000
 _TALLY: LiteralString = """
 with mark as (
     select coalesce(max(activations), 0) as counted, coalesce(max(up_to_id), 0) as up_to
-    from activation_tally where wallet_id = %s
+    from activation_tally where wallet_id = %(wallet)s
+), young as (
+    select min(a.id) as id from mark join activation a on a.wallet_id = %(wallet)s and a.id > mark.up_to
+        and a.created_at >= now() - interval '1 minute'
 )
-select mark.counted, mark.up_to, count(a.id), count(a.id) filter (where a.created_at < now() - interval '1 minute'),
-    coalesce(max(a.id) filter (where a.created_at < now() - interval '1 minute'), mark.up_to)
-from mark left join activation a on a.wallet_id = %s and a.id > mark.up_to
+select mark.counted, mark.up_to, count(a.id), count(a.id) filter (where a.id < coalesce(young.id, a.id + 1)),
+    coalesce(max(a.id) filter (where a.id < coalesce(young.id, a.id + 1)), mark.up_to)
+from mark cross join young left join activation a on a.wallet_id = %(wallet)s and a.id > mark.up_to
 group by mark.counted, mark.up_to
 """
 

@@ -129,16 +129,21 @@ async def _open(desk: Desk, wallet: Wallet, order: Order, choice: Choice, once: 
         base_price=offer.base_price,
         reference=order.reference,
     )
-    async with desk.db.transaction() as tx:
+    epoch = await desk.flush.epoch()
+    # Commits that wait for the disk one by one would line up behind one customer's balance, connection in hand.
+    async with desk.sales.transaction() as tx:
         known_id = await idempotency.recall(tx, once)
-        if known_id is not None:
-            return await replay(tx, wallet, known_id)
-        activation = await store.add(tx, new, lease_s=desk.settings.lease_s(offer.service))
-        posting_id = await ledger.hold(tx, wallet, activation.amount_micros, activation.id)
-        await asking.ask(tx, activation.id, offer.source_id, offer.id, choice.cost_max, order.operators,
-                         order.exclude_prefixes)  # fmt: skip
-        await idempotency.remember(tx, once, activation.id)
-    return Bought(activation, posting_id)
+        if known_id is None:
+            activation = await store.add(tx, new, lease_s=desk.settings.lease_s(offer.service))
+            posting_id = await ledger.hold(tx, wallet, activation.amount_micros, activation.id)
+            await asking.ask(tx, activation.id, offer.source_id, offer.id, choice.cost_max, order.operators,
+                             order.exclude_prefixes)  # fmt: skip
+            await idempotency.remember(tx, once, activation.id)
+            bought = Bought(activation, posting_id)
+        else:
+            bought = await replay(tx, wallet, known_id)
+    await desk.flush.flushed(epoch)
+    return bought
 
 
 async def _go_on(desk: Desk, activation: Activation, failed_attempt: int, choice: Choice) -> bool:

@@ -72,10 +72,12 @@ class Statuses:
 
     def kept(self, wallet: Wallet, public_id: int) -> bytes | None:
         """The answer, if it is in memory, this wallet's and still true."""
+        kept = self._true(public_id)
+        return kept.body if kept is not None and kept.wallet_id == wallet.id else None
+
+    def _true(self, public_id: int) -> Kept | None:
         kept = self._kept.get(public_id)
-        if kept is None or kept.wallet_id != wallet.id or kept.rules_version != self._rules_version():
-            return None
-        return kept.body
+        return kept if kept is not None and kept.rules_version == self._rules_version() else None
 
     def _rules_version(self) -> int:
         return self._desk.prices.rules_version
@@ -113,8 +115,8 @@ class Statuses:
 
     async def _look(self, wallet: Wallet, public_id: int) -> Kept:
         rules_version = self._rules_version()
-        kept = self._kept.get(public_id)
-        if kept is None or kept.rules_version != rules_version:
+        kept = self._true(public_id)
+        if kept is None:
             mark = self._marks[public_id] = object()
             try:
                 kept = self._render(
