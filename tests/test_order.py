@@ -321,3 +321,46 @@ async def test_another_message_comes_to_the_new_activation(
     fresh = await browse.look(desk, alice.id, again.activation.public_id)
     assert [m.code for m in fresh.messages] == ["222222"]
     assert (await now(desk, bought)).code == "111111"
+
+
+async def test_a_supplier_that_changes_his_mind_changes_nothing(
+    desk: Desk, alice: Wallet, first: Upstream
+) -> None:
+    """A cancelled rental that is listed as active again stays over; its late code is shown and not charged."""
+    bought = await buy(desk, alice, IG)
+    await cancel.cancel(desk, alice.id, bought.activation.public_id)
+    first.warehouse.allotments[first.only()].standing = "active"
+    first.warehouse.sms(first.only(), "Your code is 123456", "123456")
+    for _ in range(2):
+        await first.sweep()
+    seen = await browse.look(desk, alice.id, bought.activation.public_id)
+    assert (seen.activation.state, [m.late for m in seen.messages]) == (State.CANCELLED, [True])
+    assert await held_and_available(desk, alice) == (0, 100_000_000)
+
+
+async def test_a_repeated_reference_is_nobodys_number(desk: Desk, alice: Wallet, first: Upstream) -> None:
+    """The supplier answers two orders with one rental: the second one's outcome is unknown, and then refunded."""
+    one = await buy(desk, alice, IG)
+    first.warehouse._next -= 1
+    first.warehouse.faults = {"same_number": 1.0}
+    two = await buy(desk, alice, IG)
+    assert two.activation.state == State.ORDERING
+    await set_back(desk, 60)
+    for _ in range(2):
+        await first.sweep()
+    assert ((await now(desk, one)).state, (await now(desk, two)).state) == (State.WAITING, State.FAILED)
+
+
+async def test_a_message_without_a_code_is_shown_and_the_next_one_asked_for(
+    desk: Desk, alice: Wallet, first: Upstream
+) -> None:
+    """Only a code is charged for, and the supplier is told to go on waiting."""
+    bought = await buy(desk, alice, IG)
+    first.warehouse.sms(first.only(), "Welcome to Instagram", None)
+    await first.sweep()
+    assert first.warehouse.allotments[first.only()].is_waiting_again
+    seen = await browse.look(desk, alice.id, bought.activation.public_id)
+    assert (seen.activation.state, len(seen.messages)) == (State.WAITING, 1)
+    first.warehouse.sms(first.only(), "Your code is 123456", "123456")
+    await first.sweep()
+    assert (await now(desk, bought)).code == "123456"

@@ -76,6 +76,7 @@ JOBS = (
 
 WATCH_CLAIMED_S = 10.0
 WATCH_RENEWED_S = 3.0
+SWEEP_ENDS_WITHIN_S = 3.0
 
 
 async def run(desk: Desk, stop: asyncio.Event) -> None:
@@ -108,7 +109,12 @@ class Watches:
                 log.exception("cannot_claim_suppliers")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), WATCH_RENEWED_S)
-        await asyncio.gather(*(task for _, _, task in self._tasks.values()), return_exceptions=True)
+        tasks = [task for _, _, task in self._tasks.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=SWEEP_ENDS_WITHIN_S)
+        for task in tasks:
+            task.cancel()  # a slow supplier: the next worker's sweep asks again
+        await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(Refusal):
             async with self._desk.db.transaction() as tx:
                 await book.end_watch(tx, self._name)

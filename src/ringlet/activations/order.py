@@ -217,20 +217,28 @@ async def _lease(
     rental = _rental(choice, rented)
     why_not = _unusable(rental, order, choice)
     try:
-        async with desk.db.transaction() as tx:
-            if why_not is None and await rentals.is_leased(
-                tx, rental.source_id, rental.phone, rental.service
-            ):
-                why_not = "leased already"
-            if why_not is not None:
-                log.warning("number_sent_back", source=rental.source_id, supplier_ref=rented.ref, why=why_not)
-                await _send_back(tx, rental)
-                return None
-            return await _take(tx, wallet, activation, rental, rented)
+        try:
+            return await _write_down(desk, wallet, activation, rental, rented, why_not)
+        except UniqueViolation:
+            # Most likely another answer with this very number was first: it is leased now, and that can be seen.
+            return await _write_down(desk, wallet, activation, rental, rented, why_not)
     except (_Repeated, UniqueViolation):
         # He told us of a rental that is somebody else's: what he did for this order is not known.
         log.warning("rental_repeated", source=rental.source_id, supplier_ref=rental.supplier_ref)
         return activation
+
+
+async def _write_down(
+    desk: Desk, wallet: Wallet, activation: Activation, rental: NewRental, rented: Rented, why_not: str | None
+) -> Activation | None:
+    async with desk.db.transaction() as tx:
+        if why_not is None and await rentals.is_leased(tx, rental.source_id, rental.phone, rental.service):
+            why_not = "leased already"
+        if why_not is not None:
+            log.warning("number_sent_back", source=rental.source_id, supplier_ref=rented.ref, why=why_not)
+            await _send_back(tx, rental)
+            return None
+        return await _take(tx, wallet, activation, rental, rented)
 
 
 async def _send_back(tx: Tx, rental: NewRental) -> None:

@@ -7,7 +7,7 @@ the first sweep after it hands everything on once more, and what is known change
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import structlog
 
@@ -53,7 +53,6 @@ class Watch:
         questions = await recover.overdue(desk, supplier)
         async with desk.db.connection() as tx:
             live = await rentals.live(tx, supplier.terms.source_id)
-        self._forget({each.supplier_ref for each in live})
         if traits.is_pushed or not self._can_list:
             await recover.settle_without_list(desk, supplier, questions)
         if traits.is_pushed or not (live or questions or self._is_list_due()):
@@ -61,6 +60,8 @@ class Watch:
         watched = [each for each in live if each.state != "stray"]
         if self._can_list:
             watched = await self._list(desk, live, watched, questions)
+        else:
+            self._forget({each.supplier_ref for each in live})
         await self._look_each(desk, watched)
         return self._pause_s(live)
 
@@ -92,6 +93,10 @@ class Watch:
         strange = [h for h in listed if h.ref not in known and h.standing == Standing.ACTIVE]
         if strange:
             await recover.add_strays(desk, supplier, strange)
+        for held in strange:
+            if held.messages:  # of a lease that is over: shown to whoever had it
+                await self._hand_on(desk, held)
+        self._forget(known.keys() | by_ref.keys())
         await recover.settle(desk, supplier, questions, listed, self._empty_handed)
         if not supplier.port.traits.watches_together:
             return list(watched)
@@ -164,7 +169,7 @@ class Watch:
     def _pause_s(self, live: Sequence[Live]) -> float:
         return self._interval_s(min((each.age_s for each in live), default=0.0))
 
-    def _forget(self, live: set[str]) -> None:
+    def _forget(self, live: Set[str]) -> None:
         for memory in (self._seen, self._next_look):
             for ref in [ref for ref in memory if ref not in live]:
                 del memory[ref]

@@ -98,6 +98,8 @@ create table rental (
     check (state <> 'closing' or (wish is not null and due_at is not null))
 ) with (fillfactor = 80);
 create unique index rental_activation on rental (activation_id) where state = 'open';
+-- Two answers with the same number at the same time: one of them is leased.
+create unique index rental_number on rental (source_id, phone, service) where state = 'open';
 create index rental_live on rental (source_id, supplier_ref) where state in ('stray', 'open', 'closing');
 create index rental_due on rental (due_at) where due_at is not null;
 create index rental_of_activation on rental (activation_id) where activation_id is not null;
