@@ -286,7 +286,7 @@ def _unusable(rental: NewRental, order: Order, choice: Choice) -> str | None:
 async def _abandon(desk: Desk, wallet: Wallet, activation: Activation, once: Once | None) -> bool:
     """Everybody refused: the money goes back, and the key may be tried again. False when recovery was first."""
     async with desk.db.transaction() as tx:
-        if await store.move(tx, activation, State.FAILED) is None:
+        if await store.move(tx, activation, State.FAILED, is_news=False) is None:
             return False
         await ledger.release(tx, wallet, activation.amount_micros, activation.id)
         await asking.asked(tx, activation.id)

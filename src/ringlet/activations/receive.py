@@ -10,7 +10,7 @@ from typing import LiteralString
 
 import msgspec
 
-from ringlet import ledger
+from ringlet import events, ledger
 from ringlet.activations import matching, rentals, store
 from ringlet.activations.codes import find_code
 from ringlet.activations.states import State
@@ -82,6 +82,7 @@ async def deliver(
     """
     code = _code(activation, sender, text, told_code)
     await tx.execute(_DELIVER, [activation.id, code, False, message_id])
+    await events.note(tx, activation.id, events.MESSAGE, message_id)
     if code is None:
         await announce(tx, "activation", activation.public_id)
     elif activation.state == State.WAITING:
@@ -106,6 +107,7 @@ async def deliver_late(
     """Show a message on an activation that is over; it is not charged."""
     code = _code(activation, sender, text, told_code)
     await tx.execute(_DELIVER, [activation.id, code, True, message_id])
+    await events.note(tx, activation.id, events.MESSAGE, message_id)
     await announce(tx, "activation", activation.public_id)
 
 

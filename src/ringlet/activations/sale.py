@@ -19,6 +19,7 @@ from psycopg.rows import args_row
 from ringlet import idempotency
 from ringlet.activations.store import Activation, new_public_id
 from ringlet.db import Tx
+from ringlet.events import HAND_ON
 from ringlet.errors import InsufficientBalance
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
@@ -86,7 +87,7 @@ async def _fetch(cursor: object, values: dict[str, object]) -> _Row:
     return row
 
 
-_SELL: LiteralString = """
+_SELL: LiteralString = f"""
 with known as (
     select fingerprint, activation_id from idempotency where wallet_id = %(wallet)s and key = %(key)s
 ), ahead as (
@@ -130,8 +131,14 @@ with known as (
 ), remembered as (
     insert into idempotency (wallet_id, key, fingerprint, activation_id)
     select %(wallet)s, %(key)s, %(fingerprint)s, opened.id from opened where %(key)s::text is not null
-)
+), told as (
+    insert into event (wallet_id, type, activation_id, state)
+    select %(wallet)s, 'activation.created', opened.id, opened.state from opened
+    where exists (select from wallet where id = %(wallet)s and listens_until > now())
+    returning id, wallet_id, type
+), {HAND_ON}
 select known.fingerprint, known.activation_id, exists (select from picked), posted.id, opened.*
 from (values (1)) as always
 left join known on true left join opened on true left join posted on true
+left join lateral (select pg_notify('ringlet', 'event ' || told.wallet_id) from told) as news on true
 """

@@ -1,7 +1,7 @@
 """Activations in the database: rows in, rows out, one compare-and-set for every change of state."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import LiteralString
@@ -9,7 +9,7 @@ from typing import LiteralString
 import msgspec
 from psycopg.rows import args_row
 
-from ringlet import success
+from ringlet import events, success
 from ringlet.activations.states import TRANSITIONS, State
 from ringlet.db import Tx
 from ringlet.errors import NotFound
@@ -101,6 +101,8 @@ async def add(tx: Tx, new: NewActivation, *, lease_s: float, due_s: float | None
     cursor = tx.cursor(row_factory=args_row(Activation))
     row = await (await cursor.execute(_ADD, values)).fetchone()
     assert row is not None
+    if row.state == State.WAITING:
+        await events.note(tx, row.id, events.CREATED)
     return row
 
 
@@ -131,6 +133,28 @@ async def by_id(tx: Tx, wallet_id: int, row_id: int) -> Activation:
 _BY_ID: LiteralString = f"select {COLUMNS} from activation where id = %s and wallet_id = %s"
 
 
+async def chain_of(tx: Tx, wallet_id: int, public_id: int) -> list[Activation]:
+    """The wallet's own activation and those that followed it on the same number, oldest first. Refuses: NotFound."""
+    cursor = tx.cursor(row_factory=args_row(Activation))
+    await cursor.execute(_CHAIN_OF, {"wallet": wallet_id, "public_id": public_id})
+    found = await cursor.fetchall()
+    if not found:
+        raise NotFound("No such activation")
+    return found
+
+
+_CHAIN_OF: LiteralString = f"""
+with recursive chain as (
+    select public_id from activation where public_id = %(public_id)s and wallet_id = %(wallet)s
+    union
+    select a.public_id from chain join activation a
+        on a.wallet_id = %(wallet)s and a.resent_from = chain.public_id
+)
+select {COLUMNS} from activation where public_id in (select public_id from chain) and wallet_id = %(wallet)s
+order by id
+"""
+
+
 async def lock(tx: Tx, row_id: int) -> Activation:
     """An activation by its row id, locked to the end of the transaction, whoever owns it."""
     return await _one(tx, _LOCK, [row_id])
@@ -158,10 +182,10 @@ async def _one(tx: Tx, statement: LiteralString, values: list[int]) -> Activatio
 
 async def move(
     tx: Tx, activation: Activation, to: State, *, phone: str | None = None, code: str | None = None,
-    operator: str | None = None, lease_s: float | None = None,
+    operator: str | None = None, lease_s: float | None = None, is_news: bool = True,
 ) -> Activation | None:  # fmt: skip
     """Change the state, if it is still what `activation` says; None when somebody else was first. A `lease_s` that
-    ends earlier than the lease shortens it.
+    ends earlier than the lease shortens it. The customer is told of it, unless it is no news to him.
 
     The row is locked from here to the end of the transaction, and every process hears of the change at commit.
     """
@@ -172,7 +196,19 @@ async def move(
     moved = await (await cursor.execute(_MOVE, values)).fetchone()
     if moved is not None:
         await announce(tx, "activation", moved.public_id)
+        if is_news and (type_ := NEWS.get(moved.state)) is not None:
+            await events.note(tx, moved.id, type_)
     return moved
+
+
+#: what is told of an activation that enters a state; the end of a lease that brought its code is no news
+NEWS: Mapping[State, str] = {
+    State.WAITING: events.CREATED,
+    State.RECEIVED: events.COMPLETED,
+    State.CANCELLED: events.CANCELLED,
+    State.EXPIRED: events.EXPIRED,
+    State.FAILED: events.FAILED,
+}
 
 
 _MOVE: LiteralString = f"""

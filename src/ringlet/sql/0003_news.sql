@@ -1,0 +1,76 @@
+-- News for customers: what happened to their activations, told by streams and webhooks.
+
+-- Only wallets that somebody listens to have events written: an endpoint, or a stream within the last day.
+alter table wallet add column listens_until timestamptz;
+
+-- What was true when it happened: the activation's state and code of that moment, or the numbers in `data`.
+create table event (
+    id bigint generated always as identity primary key,
+    wallet_id bigint not null,
+    type text not null check (type ~ '^[a-z]+\.[a-z_]+$'),
+    activation_id bigint,
+    message_id bigint,
+    state activation_state,
+    code text,
+    data jsonb,
+    created_at timestamptz not null default now()
+);
+create index event_wallet on event (wallet_id, id);
+create index event_created on event (created_at);
+
+-- Where a wallet's webhooks go. `secrets` are sealed; the second one is the old one, good until it ends.
+create table webhook_endpoint (
+    id bigint generated always as identity primary key,
+    public_id text not null unique,
+    wallet_id bigint not null references wallet,
+    url text not null check (length(url) <= 2000),
+    description text not null default '',
+    form text not null default 'standard' check (form in ('standard', 'field')),
+    types text[] not null,
+    sealed_secret bytea not null,
+    sealed_old_secret bytea,
+    old_secret_until timestamptz,
+    -- Since when every attempt has failed.
+    failing_since timestamptz,
+    disabled_at timestamptz,
+    disabled_why text,
+    created_at timestamptz not null default now()
+);
+create index webhook_endpoint_wallet on webhook_endpoint (wallet_id);
+
+-- One event for one endpoint. `attempts` counts those that were made; due_at is null when it is over.
+create table delivery (
+    id bigint generated always as identity primary key,
+    event_id bigint not null,
+    endpoint_id bigint not null,
+    attempts int not null default 0,
+    due_at timestamptz,
+    -- Whoever works on it now; nobody else takes it before.
+    claimed_until timestamptz,
+    delivered_at timestamptz,
+    failed_at timestamptz,
+    created_at timestamptz not null default now(),
+    check ((due_at is null) = (delivered_at is not null or failed_at is not null))
+);
+create index delivery_due on delivery (due_at) where due_at is not null;
+create index delivery_endpoint on delivery (endpoint_id, id);
+create index delivery_event on delivery (event_id);
+
+-- What was sent and what came back, for the customer's log.
+create table delivery_attempt (
+    id bigint generated always as identity primary key,
+    delivery_id bigint not null,
+    status int,
+    error text,
+    took_ms int not null,
+    request text not null,
+    answer text,
+    attempted_at timestamptz not null default now()
+);
+create index delivery_attempt_delivery on delivery_attempt (delivery_id, id);
+create index delivery_attempt_attempted on delivery_attempt (attempted_at);
+
+alter table delivery set (autovacuum_vacuum_scale_factor = 0.02);
+
+-- The handler API keeps one id for an activation and all that followed it on the same number.
+create index activation_resent on activation (wallet_id, resent_from) where resent_from is not null;
