@@ -1,18 +1,18 @@
-"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [history]`: the ratios that must hold, as a table."""
+"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [streams] [history]`: the ratios that must hold, as a table."""
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
 
-from bench import history, hundredth, pricelist, rates, sync, table
+from bench import history, hundredth, pricelist, rates, streams, sync, table
 from bench.ground import Ground, standing
 from bench.load import VoidRunError
 from bench.table import Line
 from ringlet import logs
 
 HISTORY = 5_000_000
-PARTS = ("status", "buy", "prices", "hundredth", "sync", "history")
+PARTS = ("status", "buy", "prices", "hundredth", "sync", "streams", "history")
 
 
 def main() -> int:
@@ -47,6 +47,8 @@ def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
         lines += _note(
             "sync", lambda: sync.measure(ground, seconds, rounds, with_sales=not arguments.no_sales)
         )
+    if "streams" in parts:
+        lines += _note("streams", lambda: streams.measure(ground, seconds))
     if "history" in parts:
         lines += _note(
             "history", lambda: history.measure(ground, arguments.history or HISTORY, seconds, rounds)

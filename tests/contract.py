@@ -28,6 +28,7 @@ CODES = {
     "max_price_exceeded": 409,
     "cancel_rejected": 409,
     "resend_rejected": 409,
+    "webhook_rejected": 409,
     "idempotency_in_progress": 409,
     "idempotency_mismatch": 422,
     "validation_failed": 422,

@@ -7,7 +7,7 @@ from ringlet import errors
 from ringlet.activations.states import State
 from ringlet.cli import COMMANDS
 from ringlet.suppliers import simulator
-from ringlet.web import api, wire
+from ringlet.web import api, listen, statistics, webhooks, wire
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -33,7 +33,8 @@ def test_every_refusal_is_documented() -> None:
 def test_every_route_is_documented() -> None:
     """docs/api.md names every address of the API."""
     text = read("docs/api.md")
-    for route in api.router.routes:
+    routers = (api.router, listen.router, statistics.router, webhooks.router)
+    for route in (route for router in routers for route in router.routes):
         path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path.removeprefix("/api/v1"))
         assert f"{path}`" in text or f"{path}?" in text, path
 

@@ -10,6 +10,7 @@
     ├── MaxPriceExceeded       409 max_price_exceeded      + min_price
     ├── CancelRejected         409 cancel_rejected         (+ retry_after)
     ├── ResendRejected         409 resend_rejected
+    ├── WebhookRejected        409 webhook_rejected
     ├── IdempotencyInProgress  409 idempotency_in_progress + Retry-After
     ├── IdempotencyMismatch    422 idempotency_mismatch
     ├── ValidationFailed       422 validation_failed       + errors
@@ -108,6 +109,12 @@ class ResendRejected(Refusal):
     code = "resend_rejected"
     status = 409
     message = "Resend rejected — the number is no longer held for this activation"
+
+
+class WebhookRejected(Refusal):
+    code = "webhook_rejected"
+    status = 409
+    message = "There is such a webhook already, there are too many, or this one is disabled"
 
 
 class IdempotencyInProgress(Refusal):

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +15,8 @@ from ringlet.errors import StartupError
 
 SECRET_BYTES = 32
 DB_POOL = (os.cpu_count() or 1) + 1
-OTHERS = ("RINGLET_TEST_",)  # variables of our own test rig, not settings
+#: variables of our own test rig and of the client, which are not settings
+OTHERS = ("RINGLET_TEST_", "RINGLET_API_KEY", "RINGLET_URL")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,11 @@ class Settings:
     log_level: str = "info"
     #: RINGLET_CURRENCY: the currency of new wallets. Default USD.
     currency: str = "USD"
+    #: RINGLET_WEBHOOK_HTTP: 1 = webhooks may go to http:// and to any port; for trying things out. Default 0.
+    webhook_http: bool = False
+    #: RINGLET_WEBHOOK_ALLOWED_NETWORKS: networks that are not of the open internet and that webhooks may reach
+    #: all the same, such as "127.0.0.0/8,10.1.0.0/16". Default none.
+    webhook_allowed_networks: str = ""
 
     def lease_s(self, service: str) -> int:
         """Seconds that an activation of this service waits for its code."""
@@ -78,6 +85,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             "LOG_LEVEL", values.pop("LOG_LEVEL", "info"), ("debug", "info", "warning", "error")
         ),
         currency=_currency(values.pop("CURRENCY", "USD")),
+        webhook_http=_one_of("WEBHOOK_HTTP", values.pop("WEBHOOK_HTTP", "") or "0", ("0", "1")) == "1",
+        webhook_allowed_networks=_networks(values.pop("WEBHOOK_ALLOWED_NETWORKS", "")),
         **known,
     )
     if values:
@@ -134,6 +143,17 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
 def _currency(text: str) -> str:
     if not (len(text) == 3 and text.isascii() and text.isupper() and text.isalpha()):  # noqa: PLR2004 - ISO 4217
         raise StartupError(f"RINGLET_CURRENCY must be three capital letters such as USD, not {text!r}")
+    return text
+
+
+def _networks(text: str) -> str:
+    for part in filter(None, text.replace(" ", "").split(",")):
+        try:
+            ip_network(part)
+        except ValueError:
+            raise StartupError(
+                f"RINGLET_WEBHOOK_ALLOWED_NETWORKS must hold networks such as 127.0.0.0/8, not {part!r}"
+            ) from None
     return text
 
 

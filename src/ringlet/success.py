@@ -4,12 +4,14 @@ The end of an activation is noted by one insert in the transaction of its cause;
 (`fold`), so that no two sales share a row and no figure is made by counting the history.
 """
 
+import asyncio
+import time
 from datetime import datetime
 from typing import LiteralString
 
 import msgspec
 
-from ringlet.db import Tx
+from ringlet.db import Database, Tx
 
 KEPT_DAYS = 8
 ORDERS_MIN = 20  # below this a rate says nothing
@@ -17,6 +19,7 @@ FOLDED_AT_ONCE = 5_000
 PRIOR_ORDERS = 20.0
 PRIOR_RATE = 0.6
 PATIENCE_S = 600.0
+FIGURES_KEPT_S = 15.0
 
 Cell = tuple[int, int, str, str]  # source, country, service, operator
 
@@ -93,3 +96,67 @@ select source_id, country, service, operator, sum(orders)::int, sum(codes)::int,
 from success_tally where hour > now() - interval '24 hours'
 group by 1, 2, 3, 4 having sum(orders) >= %s
 """
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Orders of some time, how many brought a code, and the seconds to all those codes together."""
+
+    orders: int
+    codes: int
+    code_seconds: float
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One service of one operator, whoever the sources are."""
+
+    service: str
+    country: int
+    operator: str
+    day: Span
+    week: Span
+
+
+async def lines(tx: Tx) -> list[Line]:
+    """How well everything did that was ordered within seven days, what was ordered most first; bounded."""
+    rows = await (await tx.execute(_LINES, [LINES_MAX])).fetchall()
+    return [Line(row[0], row[1], row[2], Span(*row[3:6]), Span(*row[6:9])) for row in rows]
+
+
+LINES_MAX = 20_000
+
+_LINES: LiteralString = """
+select service, country, operator,
+    coalesce(sum(orders) filter (where hour > now() - interval '24 hours'), 0)::int,
+    coalesce(sum(codes) filter (where hour > now() - interval '24 hours'), 0)::int,
+    coalesce(sum(code_seconds) filter (where hour > now() - interval '24 hours'), 0)::float8,
+    sum(orders)::int, sum(codes)::int, sum(code_seconds)::float8
+from success_tally where hour > now() - interval '7 days'
+group by service, country, operator order by sum(orders) desc, service, country, operator limit %s
+"""
+
+
+class Figures:
+    """The lines as this process knows them, read again when somebody asks after some seconds."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._lines: list[Line] = []
+        self._read_at_s = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+
+    async def of(self, service: str | None, country: int | None) -> list[Line]:
+        """The lines of this service and this country, what was ordered most first. Refuses: ServiceUnavailable."""
+        if time.monotonic() - self._read_at_s > FIGURES_KEPT_S:
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._read())
+            await asyncio.shield(self._reading)
+        return [
+            line
+            for line in self._lines
+            if service in {None, line.service} and country in {None, line.country}
+        ]
+
+    async def _read(self) -> None:
+        async with self._db.connection() as tx:
+            self._lines = await lines(tx)
+        self._read_at_s = time.monotonic()

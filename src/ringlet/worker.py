@@ -18,6 +18,7 @@ from ringlet.feed import announce
 from ringlet.suppliers import book, stock
 from ringlet.suppliers.book import Supplier
 from ringlet.supplying import money, sync
+from ringlet.webhooks import alerts, deliver, forget
 
 log = structlog.get_logger("ringlet.worker")
 
@@ -72,6 +73,8 @@ JOBS = (
     Job("check_balances", money.check_balances, 60),
     Job("refresh_exposure", money.refresh_exposure, 1),
     Job("fold_supplier_postings", money.fold, 60),
+    Job("tell_low_balances", alerts.tell_low_balances, 3),
+    Job("forget_news", forget.forget_old, 600),
 )
 
 WATCH_CLAIMED_S = 10.0
@@ -81,7 +84,8 @@ SWEEP_ENDS_WITHIN_S = 3.0
 
 async def run(desk: Desk, stop: asyncio.Event) -> None:
     """Do all jobs until `stop` is set; a round that is under way is finished."""
-    await asyncio.gather(*(_repeat(desk, job, stop) for job in JOBS), Watches(desk, stop).run())
+    jobs = (_repeat(desk, job, stop) for job in JOBS)
+    await asyncio.gather(*jobs, Watches(desk, stop).run(), deliver.run(desk, stop))
 
 
 class Watches:

@@ -20,6 +20,7 @@ COMMANDS = {
     "stock": ("stock", "Own numbers: load, list, agent-key."),
     "supplier": ("supplier", "Numbers rented upstream: add, check, sync, list, and the money there."),
     "pricing": ("pricing", "What customers pay: set, list, remove, explain."),
+    "buy": ("buy", "A number, and the code that comes for it."),
     "inbox": ("operate", "Messages for numbers that nobody had leased."),
 }
 

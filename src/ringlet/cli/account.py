@@ -8,6 +8,7 @@ from ringlet import accounts, money
 from ringlet.cli.group import group
 from ringlet.cli.output import as_json_option, emit_json, emit_table
 from ringlet.cli.running import at_desk
+from ringlet.webhooks import alerts
 
 
 class Amount(click.ParamType[int]):
@@ -113,3 +114,21 @@ def adjust(email: str, amount_micros: int, reason: str, as_json: bool) -> None:
         emit_json({"email": email, "amount": money.to_amount(amount_micros)})
     else:
         click.echo(f"{money.to_amount(amount_micros)} posted to {email}")
+
+
+@account.command()
+@click.argument("email")
+@click.argument("amount_micros", metavar="AMOUNT", type=AMOUNT)
+@as_json_option
+def alert(email: str, amount_micros: int, as_json: bool) -> None:
+    """Tell an account's webhooks (`balance.low`) when its balance falls below AMOUNT; 0 = never."""
+    if amount_micros < 0:
+        raise click.BadParameter("cannot be below zero", param_hint="AMOUNT")
+    at_desk(lambda desk: alerts.set_mark(desk, email, amount_micros or None))
+    amount = money.to_amount(amount_micros)
+    if as_json:
+        emit_json({"email": email, "low_balance": amount})
+    else:
+        click.echo(
+            f"{email} is told when the balance is below {amount}" if amount else f"{email} is not told"
+        )

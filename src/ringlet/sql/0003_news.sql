@@ -18,7 +18,7 @@ create table event (
 create index event_wallet on event (wallet_id, id);
 create index event_created on event (created_at);
 
--- Where a wallet's webhooks go. `secrets` are sealed; the second one is the old one, good until it ends.
+-- Where a wallet's webhooks go. The same address is not told the same thing twice.
 create table webhook_endpoint (
     id bigint generated always as identity primary key,
     public_id text not null unique,
@@ -26,17 +26,24 @@ create table webhook_endpoint (
     url text not null check (length(url) <= 2000),
     description text not null default '',
     form text not null default 'standard' check (form in ('standard', 'field')),
+    -- What it is told of; empty = everything.
     types text[] not null,
-    sealed_secret bytea not null,
-    sealed_old_secret bytea,
-    old_secret_until timestamptz,
     -- Since when every attempt has failed.
     failing_since timestamptz,
     disabled_at timestamptz,
     disabled_why text,
-    created_at timestamptz not null default now()
+    created_at timestamptz not null default now(),
+    unique (wallet_id, url, form)
 );
-create index webhook_endpoint_wallet on webhook_endpoint (wallet_id);
+
+-- What an endpoint's webhooks are signed with, sealed. The newest has no end; those before it stay good for a while.
+create table webhook_secret (
+    id bigint generated always as identity primary key,
+    endpoint_id bigint not null references webhook_endpoint on delete cascade,
+    sealed bytea not null,
+    good_until timestamptz
+);
+create index webhook_secret_endpoint on webhook_secret (endpoint_id, id);
 
 -- One event for one endpoint. `attempts` counts those that were made; due_at is null when it is over.
 create table delivery (
@@ -52,23 +59,28 @@ create table delivery (
     created_at timestamptz not null default now(),
     check ((due_at is null) = (delivered_at is not null or failed_at is not null))
 );
-create index delivery_due on delivery (due_at) where due_at is not null;
+-- Endpoint by endpoint: what waits for one must not stand before what waits for another.
+create index delivery_due on delivery (endpoint_id, due_at) where due_at is not null;
 create index delivery_endpoint on delivery (endpoint_id, id);
 create index delivery_event on delivery (event_id);
 
--- What was sent and what came back, for the customer's log.
+-- What came back, for the customer's log. The text of messages is not copied here.
 create table delivery_attempt (
     id bigint generated always as identity primary key,
     delivery_id bigint not null,
     status int,
     error text,
     took_ms int not null,
-    request text not null,
     answer text,
     attempted_at timestamptz not null default now()
 );
 create index delivery_attempt_delivery on delivery_attempt (delivery_id, id);
 create index delivery_attempt_attempted on delivery_attempt (attempted_at);
+
+-- Who wants to hear when his money runs low: told once, and again only after it was enough in between.
+alter table wallet add column low_balance_micros bigint check (low_balance_micros > 0);
+alter table wallet add column is_low boolean not null default false;
+create index wallet_low_balance on wallet (id) where low_balance_micros is not null;
 
 alter table delivery set (autovacuum_vacuum_scale_factor = 0.02);
 

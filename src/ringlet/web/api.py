@@ -17,6 +17,7 @@ from ringlet.activations.choose import Order
 from ringlet.activations.states import State
 from ringlet.desk import Desk
 from ringlet.errors import Forbidden, NotFound, ServiceUnavailable, ValidationFailed
+from ringlet.success import Figures
 from ringlet.suppliers import simulator
 from ringlet.web import bodies, wire
 from ringlet.web.auth import Caller, KeyRing
@@ -24,6 +25,7 @@ from ringlet.web.documents import respond
 from ringlet.web.limits import Limits
 from ringlet.web.prices import CodeLists, PriceTables
 from ringlet.web.statuses import Statuses
+from ringlet.web.streams import Streams
 
 Req = Request[Any, Any, Any]
 WAIT_MAX_S = 60
@@ -56,6 +58,8 @@ class Office:
     keys: KeyRing
     limits: Limits
     statuses: Statuses
+    streams: Streams
+    figures: Figures
     tables: PriceTables
     codes: CodeLists
 
@@ -95,8 +99,8 @@ async def get_prices(
     """Country → service → base price, sell price and stock. Send the ETag back as If-None-Match."""
     table = office(request).tables.of(caller(request, "prices:read").wallet.customer_id)
     if service is not None:
-        return await respond(request, table.service(service, _number(country)))  # type: ignore[return-value]
-    if (number := _number(country)) is not None:
+        return await respond(request, table.service(service, number_of(country)))  # type: ignore[return-value]
+    if (number := number_of(country)) is not None:
         return await respond(request, table.country(number))  # type: ignore[return-value]
     return await respond(request, await table.full())  # type: ignore[return-value]
 
@@ -246,7 +250,7 @@ async def get_activations(
         per_page=per_page,
         before_id=None if cursor is None else int(cursor),
         service=service,
-        country=_number(country),
+        country=number_of(country),
         states=STATES_BY_WORD[status] if status else (),
         since=_instant(since, "from"),
         until=_instant(until, "to"),
@@ -256,7 +260,8 @@ async def get_activations(
     return wire.answer(_list(found, wanted))
 
 
-def _number(country: str | None) -> int | None:
+def number_of(country: str | None) -> int | None:
+    """A country filter as a number. Refuses: ValidationFailed."""
     if country is None:
         return None
     if not (country.isascii() and country.isdigit() and len(country) <= len(str(COUNTRY_MAX))):

@@ -38,6 +38,7 @@ class Door:
     def end(self) -> None:
         """The process is about to end: nobody is kept waiting."""
         self._office.statuses.end()
+        self._office.streams.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:

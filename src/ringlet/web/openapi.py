@@ -18,7 +18,7 @@ from litestar.types import ControllerRouterHandler
 
 from ringlet import __version__, errors
 from ringlet.errors import Refusal
-from ringlet.web import agent, bodies, wire
+from ringlet.web import agent, bodies, webhook_wire, wire
 from ringlet.web.documents import Document, respond
 
 Json = dict[str, Any]
@@ -37,6 +37,9 @@ parameters and body fields are ignored.
 Keys that begin with `rl_test_` work on a test balance and a simulator: every service delivers a code after \
 about two seconds, and `test_no_numbers`, `test_never`, `test_slow`, `test_two_codes`, `test_late`, \
 `test_no_code`, `test_unavailable`, `test_timeout` and `test_insufficient_balance` rehearse what can go wrong.
+
+Instead of asking you can be told: by webhooks, or on one open connection by server-sent events, \
+`GET /api/v1/events` (`text/event-stream`; `Last-Event-ID` resumes).
 """
 
 TAGS = {
@@ -44,6 +47,7 @@ TAGS = {
     "Activations": "Buy, wait for the code, ask for another message, give back",
     "Account": "Your money",
     "Codes": "The canonical codes of countries, services and operators",
+    "Webhooks": "Be told what happens, signed by Standard Webhooks",
     "Number owners": "Where owners of SIM cards push their messages (agent protocol)",
 }
 
@@ -53,7 +57,13 @@ BODIES: Mapping[str, type[msgspec.Struct]] = {
     "resend": bodies.ResendBody,
     "cancel": bodies.CancelBody,
     "pushSms": agent.PushSms,
+    "createWebhook": webhook_wire.WebhookBody,
+    "changeWebhook": webhook_wire.WebhookChanges,
+    "recoverWebhook": webhook_wire.RecoverBody,
 }
+
+#: operations that an Idempotency-Key makes once; decision 22 tells why webhooks need none
+ONCE = {"buy", "resend", "cancel"}
 
 #: what the door and the machine room can answer to every request of the API
 ANYWHERE: tuple[type[Refusal], ...] = (
@@ -70,7 +80,17 @@ REFUSALS: Mapping[str, tuple[type[Refusal], ...]] = {
     "resend": (errors.InsufficientBalance, errors.NotFound, errors.ResendRejected, *_ONCE),
     "cancel": (errors.NotFound, errors.CancelRejected, *_ONCE),
     "listActivations": (errors.ValidationFailed,),
+    "getStatistics": (errors.ValidationFailed,),
     "listOperators": (errors.NotFound, errors.ValidationFailed),
+    "createWebhook": (errors.WebhookRejected, errors.ValidationFailed),
+    "getWebhook": (errors.NotFound,),
+    "changeWebhook": (errors.NotFound, errors.WebhookRejected, errors.ValidationFailed),
+    "deleteWebhook": (errors.NotFound,),
+    "rotateWebhookSecret": (errors.NotFound, errors.WebhookRejected),
+    "testWebhook": (errors.NotFound, errors.WebhookRejected),
+    "listDeliveries": (errors.NotFound, errors.ValidationFailed),
+    "replayDelivery": (errors.NotFound, errors.WebhookRejected),
+    "recoverWebhook": (errors.NotFound, errors.WebhookRejected, errors.ValidationFailed),
 }
 
 #: operations whose answers are kept in memory and carry an ETag
@@ -88,7 +108,11 @@ PARAMETER_EXAMPLES: Mapping[str, object] = {
     "service": "ig", "country": 6, "activation_id": "4390520873", "wait": 0, "page": 1, "per_page": 25,
     "status": "completed", "from": "2025-11-08T00:00:00Z", "to": "2030-01-01T00:00:00Z",
     "reference": "order-1001", "cursor": "737",
+    "webhook_id": "wh_0A1b2C3d4E5f6G7h8I9j0K", "delivery_id": "88012",
 }  # fmt: skip
+
+#: what is no string of digits in an address
+PATH_PATTERNS: Mapping[str, str] = {"webhook_id": "^wh_[0-9A-Za-z]{22}$"}
 
 _WHOLE: Json = {"type": "integer", "minimum": 0}
 
@@ -206,7 +230,7 @@ def _describe(operation: Json, answer: type[msgspec.Struct], examples: Json) -> 
         operation["responses"] = _agent_responses(answer, examples)
         return
     headers: tuple[str, ...] = ("ETag",) if name in DOCUMENTS else ()
-    if name in BODIES:
+    if name in ONCE:
         operation["parameters"].append({"$ref": "#/components/parameters/IdempotencyKey"})
         headers = ("Idempotent-Replayed",)
     operation["responses"] = {
@@ -232,7 +256,7 @@ def _parameter(made: Json) -> Json:
     text = made.get("description") or schema.get("description", "")
     schema.pop("description", None)
     if made["in"] == "path":
-        schema["pattern"] = "^[0-9]{1,18}$"
+        schema["pattern"] = PATH_PATTERNS.get(made["name"], "^[0-9]{1,18}$")
     return {
         "name": made["name"],
         "in": made["in"],

@@ -12,13 +12,17 @@ from litestar.types import ControllerRouterHandler
 
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
-from ringlet.web import agent, api, health, hints, openapi, refusals
+from ringlet.success import Figures
+from ringlet.web import agent, api, fivesim, health, hints, listen, openapi, refusals, statistics, webhooks
 from ringlet.web.api import Office
 from ringlet.web.auth import KeyRing
 from ringlet.web.door import Door
+from ringlet.web.handler import routes as handler
+from ringlet.web.handler.tables import Tables
 from ringlet.web.limits import Limits
 from ringlet.web.prices import CodeLists, PriceTables
 from ringlet.web.statuses import Statuses
+from ringlet.web.streams import LISTENS_RENEWED_S, Streams
 
 BODY_MAX = 64 * 1024
 PRICES_PAUSE_S = 1.0
@@ -35,17 +39,22 @@ def make(desk: Desk) -> Door:
         keys=KeyRing(desk),
         limits=Limits(desk.settings.rate_limit),
         statuses=Statuses(desk),
+        streams=Streams(desk),
+        figures=Figures(desk.db),
         tables=PriceTables(desk),
         codes=CodeLists(desk),
     )
-    public: list[ControllerRouterHandler] = [api.router, agent.push_sms]
+    public: list[ControllerRouterHandler] = [api.router, statistics.router, webhooks.router, agent.push_sms]
     app = Litestar(
-        route_handlers=[*public, hints.take_hint, _health(), openapi.handler(public)],
+        route_handlers=[
+            *public, listen.router, *handler.HANDLERS, hints.take_hint, fivesim.router, _health(),
+            openapi.handler(public),
+        ],
         exception_handlers={
             Refusal: refusals.render, HTTPException: refusals.render, Exception: refusals.render,
         },
         request_max_body_size=BODY_MAX,
-        state=State({"office": office}),
+        state=State({"office": office, "handler_tables": Tables(desk)}),
         openapi_config=None,  # our own document; Litestar's pages would load scripts from elsewhere
         lifespan=[_beside(office)],
         logging_config=None,
@@ -66,6 +75,8 @@ def _beside(office: Office) -> Callable[[Litestar], contextlib.AbstractAsyncCont
         tasks = [
             asyncio.create_task(_keep_prices(office.desk), name="prices"),
             asyncio.create_task(_every(KEYS_USED_S, office.keys.note_use), name="keys used"),
+            asyncio.create_task(office.streams.run(), name="streams"),
+            asyncio.create_task(_every(LISTENS_RENEWED_S, office.streams.renew), name="streams listen"),
         ]
         try:
             yield

@@ -1,0 +1,116 @@
+"""The Python client of Ringlet's REST API: `Ringlet`, and `AsyncRinglet` for asyncio.
+
+    from ringlet.client import Ringlet
+
+    with Ringlet.from_env() as ringlet:
+        bought = ringlet.buy("ig", 6)
+        print(bought.phone, ringlet.wait_for_code(bought, timeout_s=300))
+
+It stands alone: it imports nothing else of this program, only httpx2 and msgspec (and standardwebhooks to verify).
+"""
+
+from ringlet.client.access import Access
+from ringlet.client.asynchronous import AsyncRinglet
+from ringlet.client.errors import (
+    ActivationOver,
+    BadAnswer,
+    CancelRejected,
+    CodeTimeout,
+    Forbidden,
+    IdempotencyInProgress,
+    IdempotencyMismatch,
+    InsufficientBalance,
+    InternalError,
+    MaxPriceExceeded,
+    MethodNotAllowed,
+    NoCode,
+    NoNumbers,
+    NotConfigured,
+    NotFound,
+    NotVerified,
+    RateLimited,
+    Refused,
+    ResendRejected,
+    RingletError,
+    ServiceNotAllowed,
+    ServiceUnavailable,
+    Unauthorized,
+    Unreachable,
+    ValidationFailed,
+    WebhookRejected,
+)
+from ringlet.client.synchronous import Ringlet
+from ringlet.client.values import (
+    Activation,
+    Attempt,
+    Balance,
+    Cancelled,
+    Cell,
+    Content,
+    Country,
+    Delivery,
+    Event,
+    FieldError,
+    Figures,
+    Message,
+    NewWebhook,
+    Operator,
+    Price,
+    Service,
+    Span,
+    Status,
+    Webhook,
+)
+from ringlet.client.verify import verify_webhook
+
+__all__ = [
+    "Access",
+    "Activation",
+    "ActivationOver",
+    "AsyncRinglet",
+    "Attempt",
+    "BadAnswer",
+    "Balance",
+    "CancelRejected",
+    "Cancelled",
+    "Cell",
+    "CodeTimeout",
+    "Content",
+    "Country",
+    "Delivery",
+    "Event",
+    "FieldError",
+    "Figures",
+    "Forbidden",
+    "IdempotencyInProgress",
+    "IdempotencyMismatch",
+    "InsufficientBalance",
+    "InternalError",
+    "MaxPriceExceeded",
+    "Message",
+    "MethodNotAllowed",
+    "NewWebhook",
+    "NoCode",
+    "NoNumbers",
+    "NotConfigured",
+    "NotFound",
+    "NotVerified",
+    "Operator",
+    "Price",
+    "RateLimited",
+    "Refused",
+    "ResendRejected",
+    "Ringlet",
+    "RingletError",
+    "Service",
+    "ServiceNotAllowed",
+    "ServiceUnavailable",
+    "Span",
+    "Status",
+    "Unauthorized",
+    "Unreachable",
+    "ValidationFailed",
+    "Webhook",
+    "WebhookRejected",
+    "verify_webhook",
+]
