@@ -16,8 +16,13 @@ help:  ## this list
 serve: $(RUNTIME)  ## install, then run the demo: database, web and worker
 	@$(BIN)/ringlet serve --demo $(ARGS)
 
-test: $(DEV)  ## everything the tests need, then all of them
+test: $(DEV)  ## everything the tests need, then all of them (or those that ARGS names)
+ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak and not alone"
+	$(BIN)/python -m pytest -m alone
+endif
 
 setup: $(DEV)  ## install only, with the tools for development
 

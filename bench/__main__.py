@@ -1,18 +1,19 @@
-"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [streams] [history]`: the ratios that must hold, as a table."""
+"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [poll] [streams] [history]`: the ratios that must hold."""
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
 
-from bench import history, hundredth, pricelist, rates, streams, sync, table
+from bench import history, hundredth, poll, pricelist, rates, streams, sync, table
 from bench.ground import Ground, standing
 from bench.load import VoidRunError
 from bench.table import Line
 from ringlet import logs
 
 HISTORY = 5_000_000
-PARTS = ("status", "buy", "prices", "hundredth", "sync", "streams", "history")
+POLL_SECONDS = 40.0
+PARTS = ("status", "buy", "prices", "hundredth", "sync", "poll", "streams", "history")
 
 
 def main() -> int:
@@ -47,6 +48,8 @@ def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
         lines += _note(
             "sync", lambda: sync.measure(ground, seconds, rounds, with_sales=not arguments.no_sales)
         )
+    if "poll" in parts:
+        lines += _note("poll", lambda: poll.measure(ground, arguments.orders, POLL_SECONDS))
     if "streams" in parts:
         lines += _note("streams", lambda: streams.measure(ground, seconds))
     if "history" in parts:
@@ -76,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3, help="of one run (3)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind, in turn (3)")
     parser.add_argument("--buys", type=int, default=100_000, help="of the part hundredth (100000)")
+    parser.add_argument("--orders", type=int, default=10_000, help="of the part poll (10000)")
     parser.add_argument("--history", type=int, help=f"past activations of the part history ({HISTORY})")
     parser.add_argument("--no-sales", action="store_true", help="of the part sync: only the lists")
     parser.add_argument(

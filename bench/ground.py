@@ -85,6 +85,12 @@ class Ground:
             yield web
 
     @contextlib.contextmanager
+    def worker(self, url: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker on that database."""
+        with self._process(["-m", "ringlet", "worker", "--watched"], {"DATABASE_URL": url}) as process:
+            yield process
+
+    @contextlib.contextmanager
     def bare(self) -> Iterator["Running"]:
         """The bare route in its process."""
         with self.serving(["-m", "bench.bare"], "/bare", {}) as running:

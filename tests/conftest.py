@@ -17,7 +17,8 @@ from ringlet.desk import Desk
 from ringlet.settings import Settings
 from tests.site import Shop, Site, fill_shop
 
-TEMPLATE = "ringlet_test_template"
+#: of this worker, when several share a server
+TEMPLATE = "ringlet_test_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 @pytest.fixture(scope="session")

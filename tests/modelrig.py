@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
+from psycopg import conninfo
 
 from ringlet import accounts, ledger, pricing, stocktaking
 from ringlet.app import open_desk
@@ -69,7 +70,7 @@ class Rig:
         self.outside.execute(f"alter database {self.outside.info.dbname} set synchronous_commit = off")
         # One connection: when it has answered after a cut, no other can still be a dead one.
         single = dataclasses.replace(settings, db_pool=1)
-        self.front = self.run(self._open(single, f"{url}&application_name={FRONT}"))
+        self.front = self.run(self._open(single, conninfo.make_conninfo(url, application_name=FRONT)))
         self.back = self.run(self._open(settings, url))
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:

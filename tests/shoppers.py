@@ -11,7 +11,7 @@ PLANS = ("keep", "code", "code", "cancel", "cancel_later", "cancel_later")
 PATIENT = 0.8  # so many repeat what they do not know the outcome of; the others walk away
 REPEAT_PAUSE_S = 0.7
 CODE_WITHIN_S = 3
-CODE_TRIES = 8
+CODE_TRIES = 5
 ALLOWED = {0, UNSENT, 200, 409, 503}
 UNSURE = {"idempotency_in_progress"}
 

@@ -48,7 +48,8 @@ class FakeSupplier:
         )  # fmt: skip
         until = time.monotonic() + START_WITHIN_S
         while not self._answers():
-            assert self.process.poll() is None and time.monotonic() < until, f"{name} did not start"
+            assert self.process.poll() is None, f"{name} ended"
+            assert time.monotonic() < until, f"{name} did not start"
             time.sleep(0.05)
         self.first_balance = Decimal(self.truth()["balance"])
 
@@ -192,7 +193,8 @@ def read_books(conninfo: str) -> Books:
             codes[activation_id].append(code)
         asking = connection.execute("select count(*) from asking").fetchone()
         balances = connection.execute(_BALANCES).fetchone()
-        assert asking is not None and balances is not None
+        assert asking is not None
+        assert balances is not None
         return Books(
             leases={row[0]: Lease(*row) for row in connection.execute(_LEASES)},
             rentals=rentals,
@@ -240,8 +242,7 @@ def compare(site: SupplierSite, shoppers: Shoppers) -> list[str]:
     for each in site.suppliers:
         allotments = {row["ref"]: row for row in truths[each.name]["allotments"]}
         rentals = books.rentals.get(each.name, {})
-        for ref in rentals.keys() - allotments.keys():
-            found.append(f"{each.name} {ref}: the supplier never had it")
+        found += [f"{each.name} {ref}: never had it" for ref in rentals.keys() - allotments.keys()]
         for ref, allotment in allotments.items():
             found += _compare_rental(f"{each.name} {ref}", allotment, rentals.get(ref), books)
         spent = Decimal(truths[each.name]["balance"]) - each.first_balance

@@ -16,6 +16,8 @@ from ringlet import audit
 from tests.conftest import fresh_database
 from tests.site import Site
 
+pytestmark = pytest.mark.alone
+
 PURCHASES = 5
 LOWER_PRICE = Decimal("0.1114892")
 COST = Decimal("0.111489")

@@ -76,7 +76,9 @@ async def test_few_orders_say_nothing(desk: Desk, alice: Wallet, cheap: Upstream
     assert await price(desk, alice) == Decimal("0.13")
 
 
-async def test_the_operators_weight_counts(desk: Desk, alice: Wallet, cheap: Upstream, dear: Upstream) -> None:
+async def test_the_operators_weight_counts(
+    desk: Desk, alice: Wallet, cheap: Upstream, dear: Upstream
+) -> None:
     """An operator may prefer a dearer supplier."""
     await enlist.change(desk, "dear", weight=Decimal(2))
     await desk.refresh_prices()

@@ -29,7 +29,9 @@ async def test_a_hint_brings_the_code_before_the_next_sweep(site: Site, database
         await _next_sweep(warehouse)
         await _next_sweep(warehouse)
         warehouse.sms(next(iter(warehouse.allotments)), "Your code is 123456", "123456")
-        answer = await asyncio.to_thread(site.call, "POST", f"/inbound/hint/{hint}", {"code": "999999"}, key=None)
+        answer = await asyncio.to_thread(
+            site.call, "POST", f"/inbound/hint/{hint}", {"code": "999999"}, key=None
+        )
         assert answer[0] == 200
         path = f"/api/v1/resell/virtual/{bought['activation']['activation_id']}/status?wait={SOONER_S}"
         assert (await asyncio.to_thread(site.call, "GET", path))[1]["code"] == "123456"
@@ -39,7 +41,9 @@ async def test_a_hint_brings_the_code_before_the_next_sweep(site: Site, database
 
 
 def _enlist(site: Site, url: str) -> str:
-    added = site.ringlet("supplier", "add", "up", "--kind", "handler-api", "--url", url, "--key", KEY, "--json")
+    added = site.ringlet(
+        "supplier", "add", "up", "--kind", "handler-api", "--url", url, "--key", KEY, "--json"
+    )
     assert added.returncode == 0, added.stderr
     assert site.ringlet("supplier", "sync", "up").returncode == 0
     until = time.monotonic() + 10

@@ -9,13 +9,14 @@ from psycopg import sql
 
 from ringlet import migrations
 from ringlet.errors import StartupError
+from tests.conftest import TEMPLATE
 
 COMMITTED = Path(__file__).parent.parent / "src" / "ringlet" / "sql" / "schema.txt"
 
 
 @pytest.fixture
 def empty_url(cluster: str) -> str:
-    name = "ringlet_test_empty"
+    name = f"{TEMPLATE}_empty"
     with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("drop database if exists {} (force)").format(sql.Identifier(name)))
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))

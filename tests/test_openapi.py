@@ -27,7 +27,9 @@ REFERENCE = {
 
 @pytest.fixture(scope="module")
 def document() -> Any:
-    return json.loads(json.dumps(openapi.document([api.router, statistics.router, webhooks.router, agent.push_sms])))
+    return json.loads(
+        json.dumps(openapi.document([api.router, statistics.router, webhooks.router, agent.push_sms]))
+    )
 
 
 @pytest.fixture(scope="module")

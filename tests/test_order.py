@@ -18,6 +18,7 @@ from ringlet.errors import CancelRejected, InsufficientBalance, MaxPriceExceeded
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 from ringlet.suppliers import purse
+from ringlet.supplying import enlist
 from tests.suppliers_rig import Upstream, customer, set_back, upstream
 
 pytestmark = pytest.mark.usefixtures("breaches")
@@ -364,3 +365,20 @@ async def test_a_message_without_a_code_is_shown_and_the_next_one_asked_for(
     first.warehouse.sms(first.only(), "Your code is 123456", "123456")
     await first.sweep()
     assert (await now(desk, bought)).code == "123456"
+
+
+async def test_a_key_is_remembered_when_nothing_is_on_offer_any_more(
+    desk: Desk, alice: Wallet, first: Upstream
+) -> None:
+    """The answer was lost and the supplier is paused meanwhile: the repetition hears of its order, not "no numbers"."""
+    once = Once(alice.id, "k", b"f")
+    first.warehouse.faults = {"drop": 1.0}
+    bought = await buy(desk, alice, IG, once)
+    await set_back(desk, 60)
+    await first.sweep()
+    await enlist.pause(desk, "first")
+    await desk.refresh_prices()
+    again = await buy(desk, alice, IG, once)
+    assert (again.activation.id, again.replayed) == (bought.activation.id, True)
+    with pytest.raises(NoNumbers):
+        await buy(desk, alice, IG)

@@ -154,9 +154,9 @@ def test_an_operator_sets_explains_and_removes_rules(office: Site) -> None:
 
     explain = "pricing explain --service ig --country 6 --cost 0.025"
     everybody = json.loads(run(office, f"{explain} --json"))
-    assert everybody["quote"] == {"base_price": 0.025, "sell_price": 0.05, "available": None}
+    assert everybody["quote"] == {"base_price": 0.025, "sell_price": 0.05, "cost": 0.025, "available": None}
     member = json.loads(run(office, f"{explain} --account reseller@example.org --json"))
-    assert member["quote"] == {"base_price": 0.05, "sell_price": 0.03, "available": None}
+    assert member["quote"] == {"base_price": 0.05, "sell_price": 0.03, "cost": 0.025, "available": None}
     assert member["cases"][0]["steps"][-1]["price"] == 0.03
     office.environment["COLUMNS"] = "120"  # no line of the table is folded
     told = run(office, f"{explain} --account reseller@example.org")

@@ -12,6 +12,8 @@ from ringlet import audit
 from tests.crowd import Answer, Crowd
 from tests.supplier_site import SERVICE, FakeSupplier, SupplierSite
 
+pytestmark = pytest.mark.alone
+
 BUYS = 200
 SLOW_S = 10.0
 DEADLINE_S = 15

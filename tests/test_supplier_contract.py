@@ -84,6 +84,12 @@ DIALECTS = (
 )  # fmt: skip
 
 
+def of(fits: Callable[[Dialect], bool]) -> pytest.MarkDecorator:
+    """Only for the protocols that have it."""
+    chosen = [each for each in DIALECTS if fits(each)]
+    return pytest.mark.parametrize("dialect", chosen, indirect=True, ids=lambda each: each.name)
+
+
 @dataclass
 class Rig:
     """A supplier that runs, and our adapter to it."""
@@ -135,14 +141,6 @@ async def rig(dialect: Dialect) -> AsyncIterator[Rig]:
     yield Rig(dialect, warehouse, session, f"http://{host}:{port}{dialect.path}")
     await session.close()
     await runner.cleanup()
-
-
-@pytest.fixture
-def watched(rig: Rig) -> Rig:
-    """The rig of a protocol that can be asked about messages."""
-    if rig.dialect.traits.is_pushed:
-        pytest.skip("messages are pushed: there is nothing to ask for")
-    return rig
 
 
 async def find(rig: Rig, phone: str) -> Held:
@@ -231,37 +229,40 @@ async def test_no_connection_is_not_sent(rig: Rig, unused_tcp_port: int) -> None
         await port.rent(rig.wanted())
 
 
-async def test_a_message_has_one_key_wherever_it_is_told(watched: Rig) -> None:
+@of(lambda d: not d.traits.is_pushed)
+async def test_a_message_has_one_key_wherever_it_is_told(rig: Rig) -> None:
     """The same message from the list and from a single question is one message."""
-    port = watched.port()
-    rented = await port.rent(watched.wanted())
+    port = rig.port()
+    rented = await port.rent(rig.wanted())
     assert (await port.look(rented.ref)).messages == () or not (await port.look(rented.ref)).messages
-    watched.warehouse.sms(rented.ref, "Your code is 482913. Don't share it.", "482913")
+    rig.warehouse.sms(rented.ref, "Your code is 482913. Don't share it.", "482913")
     looked = await port.look(rented.ref)
     [news] = looked.messages
     assert (news.code, looked.standing) == ("482913", Standing.ACTIVE)
     assert news.text in ("", "482913", "Your code is 482913. Don't share it.")
-    if watched.dialect.traits.watches_together:
-        [listed] = (await find(watched, rented.phone)).messages
+    if rig.dialect.traits.watches_together:
+        [listed] = (await find(rig, rented.phone)).messages
         assert (listed.key, listed.code) == (news.key, news.code)
 
 
-async def test_a_message_without_a_code_is_told(watched: Rig) -> None:
+@of(lambda d: not d.traits.is_pushed)
+async def test_a_message_without_a_code_is_told(rig: Rig) -> None:
     """A text in which the supplier finds no code reaches us all the same, under one key."""
-    port = watched.port()
-    rented = await port.rent(watched.wanted())
-    watched.warehouse.sms(rented.ref, "Welcome! We are glad that you are here.", None)
+    port = rig.port()
+    rented = await port.rent(rig.wanted())
+    rig.warehouse.sms(rented.ref, "Welcome! We are glad that you are here.", None)
     [news] = (await port.look(rented.ref)).messages
     assert "Welcome" in news.text
-    if watched.dialect.traits.watches_together:
-        [listed] = (await find(watched, rented.phone)).messages
+    if rig.dialect.traits.watches_together:
+        [listed] = (await find(rig, rented.phone)).messages
         assert listed.key == news.key
 
 
-async def test_an_unknown_rental_is_over(watched: Rig) -> None:
+@of(lambda d: not d.traits.is_pushed)
+async def test_an_unknown_rental_is_over(rig: Rig) -> None:
     """A rental that the supplier does not know is told from one that waits."""
-    port = watched.port()
-    for ask in (port.look, port.cancel, *([port.finish] if watched.dialect.wants_finish else [])):
+    port = rig.port()
+    for ask in (port.look, port.cancel, *([port.finish] if rig.dialect.wants_finish else [])):
         assert (await refused(ask("999"))).reason is Reason.OVER
 
 
@@ -279,10 +280,9 @@ async def test_a_cancel_gives_the_money_back_once(rig: Rig) -> None:
         assert [held.ref for held in await port.held([]) if held.standing is Standing.ACTIVE] == []
 
 
+@of(lambda d: d.says_too_early)
 async def test_a_cancel_too_early_says_when(rig: Rig) -> None:
     """Who is too early learns when to come again."""
-    if not rig.dialect.says_too_early:
-        pytest.skip("this protocol has no word for it")
     rig.warehouse.cancel_lock_s = 90
     port = rig.port()
     rented = await port.rent(rig.wanted())
@@ -293,10 +293,9 @@ async def test_a_cancel_too_early_says_when(rig: Rig) -> None:
     assert rig.warehouse.allotments[rented.ref].standing == "active"
 
 
+@of(lambda d: d.says_no)
 async def test_a_cancel_with_a_code_is_refused(rig: Rig) -> None:
     """A code that came is paid for, and the refusal says so."""
-    if not rig.dialect.says_no:
-        pytest.skip("this protocol confirms whatever we say")
     port = rig.port()
     rented = await port.rent(rig.wanted())
     rig.warehouse.sms(rented.ref, "Your code is 482913", "482913")
@@ -320,50 +319,48 @@ async def test_a_finished_rental_is_paid(rig: Rig) -> None:
         assert (await refused(port.cancel(rented.ref))).reason in (Reason.HAS_CODE, Reason.OVER)
 
 
+@of(lambda d: d.wants_finish and d.says_no)
 async def test_a_cancelled_rental_cannot_be_finished(rig: Rig) -> None:
     """What was given back is not quietly taken for paid."""
-    if not (rig.dialect.wants_finish and rig.dialect.says_no):
-        pytest.skip("this protocol confirms whatever we say, or nothing is said")
     port = rig.port()
     rented = await port.rent(rig.wanted())
     await port.cancel(rented.ref)
     assert (await refused(port.finish(rented.ref))).reason is Reason.OVER
 
 
-async def test_a_second_message_after_asking_again(watched: Rig) -> None:
+@of(lambda d: not d.traits.is_pushed)
+async def test_a_second_message_after_asking_again(rig: Rig) -> None:
     """After `again` the next message is news, and the first is not told as new."""
-    port = watched.port()
-    rented = await port.rent(watched.wanted())
-    watched.warehouse.sms(rented.ref, "Your code is 111111", "111111")
+    port = rig.port()
+    rented = await port.rent(rig.wanted())
+    rig.warehouse.sms(rented.ref, "Your code is 111111", "111111")
     [first] = (await port.look(rented.ref)).messages
-    if not watched.dialect.can_ask_again:
+    if not rig.dialect.can_ask_again:
         assert (await refused(port.again(rented.ref))).reason is Reason.UNSUPPORTED
         return
     await port.again(rented.ref)
     await port.again(rented.ref)
     assert {news.key for news in (await port.look(rented.ref)).messages} <= {first.key}
-    watched.warehouse.sms(rented.ref, "Your code is 222222", "222222")
+    rig.warehouse.sms(rented.ref, "Your code is 222222", "222222")
     second = (await port.look(rented.ref)).messages[-1]
     assert (second.code, second.key != first.key) == ("222222", True)
-    if watched.dialect.traits.watches_together:
-        assert second.key in {news.key for news in (await find(watched, rented.phone)).messages}
+    if rig.dialect.traits.watches_together:
+        assert second.key in {news.key for news in (await find(rig, rented.phone)).messages}
 
 
-async def test_again_after_the_end_is_over(watched: Rig) -> None:
+@of(lambda d: d.wants_again and not d.traits.is_pushed)
+async def test_again_after_the_end_is_over(rig: Rig) -> None:
     """No message is waited for on a number that was given back."""
-    if not watched.dialect.wants_again:
-        pytest.skip("messages come by themselves: there is nothing to ask")
-    port = watched.port()
-    rented = await port.rent(watched.wanted())
+    port = rig.port()
+    rented = await port.rent(rig.wanted())
     await port.cancel(rented.ref)
     reason = (await refused(port.again(rented.ref))).reason
-    assert reason is (Reason.OVER if watched.dialect.can_ask_again else Reason.UNSUPPORTED)
+    assert reason is (Reason.OVER if rig.dialect.can_ask_again else Reason.UNSUPPORTED)
 
 
+@of(lambda d: d.traits.lists_held)
 async def test_many_rentals_are_listed_completely(rig: Rig) -> None:
     """A list that comes in pages is whole: exactly a page, and more than two."""
-    if not rig.dialect.traits.lists_held:
-        pytest.skip("this protocol has no list")
     rig.warehouse.stock(rig.dialect.country, rig.dialect.service, "0.05", 1_000, rig.dialect.operator)
     port, rented = rig.port(), list[Rented]()
     for count in (100, 250):
@@ -372,19 +369,17 @@ async def test_many_rentals_are_listed_completely(rig: Rig) -> None:
         assert sorted(each.ref for each in held) == sorted(each.ref for each in rented)
 
 
+@of(lambda d: d.has_balance)
 async def test_the_balance_is_theirs(rig: Rig) -> None:
     """The balance is the supplier's, to the cent."""
-    if not rig.dialect.has_balance:
-        pytest.skip("this protocol has no balance")
     rig.warehouse.balance = Decimal("123.45")
     assert await rig.port().balance() == Decimal("123.45")
     assert (await refused(rig.port(key="wrong-key").balance())).reason is Reason.ACCOUNT
 
 
+@of(lambda d: d.has_cells)
 async def test_the_price_list_is_read(rig: Rig) -> None:
     """Every cell is read with its price, exactly as written, and its numbers."""
-    if not rig.dialect.has_cells:
-        pytest.skip("this protocol has no price list")
     rig.warehouse.stock(rig.dialect.country, rig.dialect.service, "0.1114892", 7, rig.dialect.operator)
     [cell] = await rig.port().cells()
     assert (cell.country, cell.service, cell.operator) == (

@@ -66,7 +66,6 @@ JOBS = (
     Job("wake_rested", _wake_rested, 5),
     Job("count_stock", _count_stock, 5),
     Job("forget_idempotency_keys", _forget_keys, 60),
-    Job("give_back_due", give_back.give_back_due, 0.5),
     Job("fold_outcomes", _fold_outcomes, 5),
     Job("forget_outcomes", _forget_outcomes, 3_600),
     Job("sync_suppliers", sync.sync_due, 5),
@@ -77,8 +76,9 @@ JOBS = (
     Job("forget_news", forget.forget_old, 600),
 )
 
-WATCH_CLAIMED_S = 10.0
-WATCH_RENEWED_S = 3.0
+WATCH_CLAIMED_S = 6.0
+WATCH_RENEWED_S = 2.0
+RETURNS_PAUSE_S = 0.5
 SWEEP_ENDS_WITHIN_S = 3.0
 
 
@@ -89,7 +89,7 @@ async def run(desk: Desk, stop: asyncio.Event) -> None:
 
 
 class Watches:
-    """Which suppliers this worker watches: a claim in the database, renewed, and a task for each."""
+    """Which suppliers this worker attends to: a claim in the database, renewed, and a task for each."""
 
     def __init__(self, desk: Desk, stop: asyncio.Event) -> None:
         self._desk = desk
@@ -135,8 +135,19 @@ class Watches:
         for source_id, supplier in wanted.items():
             if source_id not in self._tasks:
                 hint = asyncio.Event()
-                task = asyncio.create_task(poll.watch(self._desk, supplier, self._stop, hint))
+                task = asyncio.create_task(self._attend(supplier, hint), name=f"supplier {supplier.name}")
                 self._tasks[source_id] = (supplier, hint, task)
+
+    async def _attend(self, supplier: Supplier, hint: asyncio.Event) -> None:
+        """Sweeps and returns side by side; a supplier that is slow in one or the other delays no other supplier."""
+
+        async def give_back_due(desk: Desk) -> int:
+            return await give_back.to_supplier(desk, supplier)
+
+        await asyncio.gather(
+            poll.watch(self._desk, supplier, self._stop, hint),
+            _repeat(self._desk, Job("give_back", give_back_due, RETURNS_PAUSE_S), self._stop),
+        )
 
 
 async def _repeat(desk: Desk, job: Job, stop: asyncio.Event) -> None:

@@ -12,7 +12,7 @@ from ringlet.activations.choose import Choice, Order, choices
 from ringlet.activations.order import Bought
 from ringlet.db import Tx
 from ringlet.desk import Desk
-from ringlet.errors import IdempotencyInProgress, NoNumbers
+from ringlet.errors import IdempotencyInProgress, MaxPriceExceeded, NoNumbers
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 from ringlet.suppliers import stock
@@ -40,7 +40,15 @@ async def buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None = None
 async def _buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None) -> Bought:
     """Try the offers in order; neighbours that are tried in the same way share a transaction or an activation."""
     clock = upstream.Patience.begin()
-    for run in _runs(choices(desk, wallet, order)):
+    try:
+        found = choices(desk, wallet, order)
+    except (NoNumbers, MaxPriceExceeded):
+        # Nothing is on offer now; the key may have bought when there was.
+        known = await upstream.known(desk, wallet, once)
+        if known is None:
+            raise
+        return known
+    for run in _runs(found):
         if run[0].supplier is None:
             bought = await _from_stock(desk, wallet, order, run, once)
         else:

@@ -16,7 +16,6 @@ from ringlet.errors import Refusal
 from ringlet.suppliers.book import Supplier
 from ringlet.suppliers.port import Held, NotSent, OutcomeUnknown, Port, Reason, Refused
 
-BATCH = 200
 AT_ONCE = 20
 HOLD_S = 20.0  # longer than a call lasts: nobody else asks meanwhile
 TOO_EARLY_S = 30.0
@@ -26,21 +25,17 @@ log = structlog.get_logger("ringlet.give_back")
 
 
 async def give_back_due(desk: Desk) -> int:
-    """Ask suppliers to cancel or finish what is due; returns how many rentals were taken up."""
-    suppliers = {each.terms.source_id: each for each in desk.book.all()}
-    if not suppliers:
-        return 0
+    """Ask every supplier to cancel or finish what is due; returns how many rentals were taken up."""
+    return sum(await asyncio.gather(*(to_supplier(desk, each) for each in desk.book.all())))
+
+
+async def to_supplier(desk: Desk, supplier: Supplier) -> int:
+    """Ask one supplier; no more at once than can be answered before somebody else would ask again."""
     async with desk.db.transaction() as tx:
-        due = await rentals.claim_due(tx, list(suppliers), BATCH, HOLD_S)
+        due = await rentals.claim_due(tx, supplier.terms.source_id, AT_ONCE, HOLD_S)
     if due:
         failpoints.reach("return_claimed")
-    turns = asyncio.Semaphore(AT_ONCE)
-
-    async def in_turn(rental: Rental) -> None:
-        async with turns:
-            await _give_back(desk, suppliers[rental.source_id], rental)
-
-    await asyncio.gather(*(in_turn(rental) for rental in due))
+    await asyncio.gather(*(_give_back(desk, supplier, rental) for rental in due))
     return len(due)
 
 

@@ -112,6 +112,18 @@ async def replay(tx: Tx, wallet: Wallet, row_id: int) -> Bought:
     return Bought(activation, await store.hold_posting(tx, row_id), replayed=True)
 
 
+async def known(desk: Desk, wallet: Wallet, once: Once | None) -> Bought | None:
+    """What the key has made before, if anything. Refuses: as `replay`, IdempotencyMismatch, ServiceUnavailable."""
+    if once is None:
+        return None
+    epoch = await desk.flush.epoch()
+    async with desk.sales.connection() as tx:
+        known_id = await idempotency.recall(tx, once)
+        bought = None if known_id is None else await replay(tx, wallet, known_id)
+    await desk.flush.flushed(epoch)
+    return bought
+
+
 async def _open(desk: Desk, wallet: Wallet, order: Order, choice: Choice, once: Once | None) -> Bought:
     """The intention, before anything happens outside."""
     offer = choice.offer

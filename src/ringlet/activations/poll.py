@@ -7,7 +7,9 @@ the first sweep after it hands everything on once more, and what is known change
 
 import asyncio
 import time
-from collections.abc import Sequence, Set
+from collections import deque
+from collections.abc import Container, Sequence
+from operator import itemgetter
 
 import structlog
 
@@ -26,6 +28,9 @@ FAILED_PAUSE_S = 5.0
 LIST_WITHIN_S = 60.0
 LOOK_WITHIN_S = 15.0
 LOOKS_AT_ONCE = 16
+NEVER = float("-inf")
+#: what is still due then comes with the next sweep, which knows of new rentals
+LOOK_FOR_S = 2.0
 #: a rental that the list lacks may be too new for it
 MISSING_AFTER_S = 10.0
 
@@ -38,9 +43,10 @@ class Watch:
     def __init__(self, supplier: Supplier) -> None:
         self.supplier = supplier
         self._seen: dict[str, tuple[object, ...]] = {}
-        self._next_look: dict[str, float] = {}
+        self._looked_at: dict[str, float] = {}
         self._can_list = supplier.port.traits.lists_held
-        self._listed_at = float("-inf")
+        self._listed_at = NEVER
+        self._is_behind = False
         #: orders for which the last list had nothing; a list that comes in pages may have skipped a line
         self._empty_handed: set[int] = set()
 
@@ -124,18 +130,26 @@ class Watch:
             log.info("cannot_ask_again", supplier=self.supplier.name, supplier_ref=ref, why=str(error))
 
     async def _look_each(self, desk: Desk, watched: Sequence[Live]) -> None:
-        """One question for each whose time has come, some at once, at the pace that the supplier allows."""
-        now = time.monotonic()
-        due = [each for each in watched if self._next_look.get(each.supplier_ref, 0) <= now]
-        for each in due:
-            self._next_look[each.supplier_ref] = now + self._interval_s(each.age_s)
-        turns = asyncio.Semaphore(LOOKS_AT_ONCE)
+        """One question for each whose time has come, some at once, at the pace that the supplier allows.
 
-        async def in_turn(each: Live) -> None:
-            async with turns:
+        Where he does not allow enough, the young get a larger share: first is who is the latest for its age.
+        """
+        began = time.monotonic()
+        late = [
+            ((began - self._looked_at.get(each.supplier_ref, NEVER)) / self._interval_s(each.age_s), each)
+            for each in watched
+        ]
+        late.sort(key=itemgetter(0), reverse=True)
+        due = deque(each for lateness, each in late if lateness >= 1)
+
+        async def one_after_another() -> None:
+            while due and time.monotonic() - began < LOOK_FOR_S:
+                each = due.popleft()
+                self._looked_at[each.supplier_ref] = time.monotonic()
                 await self.look(desk, each)
 
-        await asyncio.gather(*(in_turn(each) for each in due))
+        await asyncio.gather(*(one_after_another() for _ in range(min(LOOKS_AT_ONCE, len(due)))))
+        self._is_behind = bool(due)
 
     async def look(self, desk: Desk, live: Live) -> None:
         """Ask about one rental, and pass on what has changed."""
@@ -167,10 +181,12 @@ class Watch:
         return traits.young_pause_s if age_s < YOUNG_S else traits.old_pause_s
 
     def _pause_s(self, live: Sequence[Live]) -> float:
+        if self._is_behind:
+            return 0.0
         return self._interval_s(min((each.age_s for each in live), default=0.0))
 
-    def _forget(self, live: Set[str]) -> None:
-        for memory in (self._seen, self._next_look):
+    def _forget(self, live: Container[str]) -> None:
+        for memory in (self._seen, self._looked_at):
             for ref in [ref for ref in memory if ref not in live]:
                 del memory[ref]
 
@@ -211,5 +227,7 @@ async def _sweep(desk: Desk, watched: Watch) -> float:
         log.exception("sweep_broke", supplier=supplier.name)
         metrics.SWEEP_FAILURES.labels(supplier.name).inc()
         return FAILED_PAUSE_S
-    metrics.SWEEP_SECONDS.labels(supplier.name).observe(time.monotonic() - began)
-    return pause_s
+    took_s = time.monotonic() - began
+    metrics.SWEEP_SECONDS.labels(supplier.name).observe(took_s)
+    # From beginning to beginning; a list that takes longer than that leaves the supplier some air all the same.
+    return max(pause_s - took_s, pause_s / 4)

@@ -15,7 +15,7 @@ import structlog
 from ringlet import failpoints, ledger, money
 from ringlet.activations import asking, rentals, store
 from ringlet.activations.asking import Asking
-from ringlet.activations.rentals import NewRental, Rental
+from ringlet.activations.rentals import NewRental
 from ringlet.activations.states import State
 from ringlet.db import Tx
 from ringlet.desk import Desk
@@ -102,7 +102,9 @@ async def _adopt(tx: Tx, supplier: Supplier, question: Asking, by_reference: dic
         return False
     ref = by_reference.get(str(activation.public_id))
     rental = (
-        await _named(tx, question, ref) if ref else await rentals.stray_for(tx, question, age_s(supplier))
+        await rentals.stray_named(tx, question, ref)
+        if ref
+        else await rentals.stray_for(tx, question, age_s(supplier))
     )
     if rental is None:
         return False if await rentals.may_come(tx, question) else None
@@ -111,12 +113,6 @@ async def _adopt(tx: Tx, supplier: Supplier, question: Asking, by_reference: dic
     await asking.asked(tx, activation.id)
     log.info("adopted", activation=str(activation.public_id), supplier_ref=rental.supplier_ref)
     return True
-
-
-async def _named(tx: Tx, question: Asking, ref: str) -> Rental | None:
-    """The rental that carries this order's own reference."""
-    rental = await rentals.by_ref(tx, question.source_id, ref, locked=True)
-    return rental if rental is not None and rental.state == "stray" else None
 
 
 async def fail(tx: Tx, activation: store.Activation) -> None:

@@ -123,6 +123,13 @@ async def stray_for(tx: Tx, asking: Asking, age_s: float) -> Rental | None:
     return await cursor.fetchone()
 
 
+async def stray_named(tx: Tx, asking: Asking, supplier_ref: str) -> Rental | None:
+    """The stray of this name, locked, if this order may have it."""
+    cursor = tx.cursor(row_factory=args_row(Rental))
+    await cursor.execute(_STRAY_NAMED, {**_wanted(asking), "ref": supplier_ref})
+    return await cursor.fetchone()
+
+
 async def may_come(tx: Tx, asking: Asking) -> bool:
     """Whether a stray is there that this order may have, of whatever age."""
     row = await (await tx.execute(_MAY_COME, _wanted(asking))).fetchone()
@@ -149,6 +156,10 @@ _STRAY_FOR: LiteralString = f"""
 select {COLUMNS} from rental where {_FITS} and created_at < now() - make_interval(secs => %(age_s)s)
 order by created_at, supplier_ref limit 1 for update skip locked
 """
+
+_STRAY_NAMED: LiteralString = (
+    f"select {COLUMNS} from rental where {_FITS} and supplier_ref = %(ref)s for update"
+)
 
 _MAY_COME: LiteralString = f"select from rental where {_FITS} limit 1"
 
@@ -285,10 +296,10 @@ where source_id = %s and supplier_ref = %s and state in ('stray', 'open', 'closi
 """
 
 
-async def claim_due(tx: Tx, source_ids: list[int], limit: int, hold_s: float) -> list[Rental]:
-    """Rentals whose end the supplier is to be told now; nobody else gets them for `hold_s`, longer each time."""
+async def claim_due(tx: Tx, source_id: int, limit: int, hold_s: float) -> list[Rental]:
+    """Rentals whose end this supplier is to be told now; nobody else gets them for `hold_s`, longer each time."""
     cursor = tx.cursor(row_factory=args_row(Rental))
-    await cursor.execute(_CLAIM_DUE, {"sources": source_ids, "limit": limit, "hold_s": hold_s})
+    await cursor.execute(_CLAIM_DUE, {"source": source_id, "limit": limit, "hold_s": hold_s})
     return await cursor.fetchall()
 
 
@@ -296,7 +307,7 @@ _CLAIM_DUE: LiteralString = f"""
 update rental set tries = tries + 1,
     due_at = now() + make_interval(secs => greatest(%(hold_s)s, least(300, power(2, least(tries, 10)))))
 where (source_id, supplier_ref) in (
-    select source_id, supplier_ref from rental where due_at <= now() and source_id = any (%(sources)s)
+    select source_id, supplier_ref from rental where due_at <= now() and source_id = %(source)s
     order by due_at limit %(limit)s for update skip locked)
 returning {COLUMNS}
 """

@@ -101,7 +101,7 @@ create unique index rental_activation on rental (activation_id) where state = 'o
 -- Two answers with the same number at the same time: one of them is leased.
 create unique index rental_number on rental (source_id, phone, service) where state = 'open';
 create index rental_live on rental (source_id, supplier_ref) where state in ('stray', 'open', 'closing');
-create index rental_due on rental (due_at) where due_at is not null;
+create index rental_due on rental (source_id, due_at) where due_at is not null;
 create index rental_of_activation on rental (activation_id) where activation_id is not null;
 -- Whose message is it, when a supplier pushes it by number; and is this number already leased?
 create index rental_phone on rental (source_id, phone, created_at);

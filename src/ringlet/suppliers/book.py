@@ -75,7 +75,9 @@ async def source_by_hint(tx: Tx, fingerprint: bytes) -> int | None:
 
 async def claim_watch(tx: Tx, worker: str, for_s: float) -> set[int]:
     """The suppliers that this worker watches from now on, or still: each has one watcher at a time."""
-    rows = await (await tx.execute(_CLAIM_WATCH, [worker, for_s, worker])).fetchall()
+    await tx.execute(_CLAIM_WATCH, [worker, for_s, worker])
+    # Also those whose row somebody else has locked this moment: our last claim still stands.
+    rows = await (await tx.execute(_WATCHED, [worker])).fetchall()
     return {row[0] for row in rows}
 
 
@@ -83,8 +85,8 @@ _CLAIM_WATCH: LiteralString = """
 update supplier set watched_by = %s, watched_until = now() + make_interval(secs => %s)
 where source_id in (select source_id from supplier
     where watched_by = %s or coalesce(watched_until < now(), true) for update skip locked)
-returning source_id
 """
+_WATCHED: LiteralString = "select source_id from supplier where watched_by = %s and watched_until > now()"
 
 
 async def end_watch(tx: Tx, worker: str) -> None:
