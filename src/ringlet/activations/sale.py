@@ -19,8 +19,8 @@ from psycopg.rows import args_row
 from ringlet import idempotency
 from ringlet.activations.store import Activation, new_public_id
 from ringlet.db import Tx
-from ringlet.events import HAND_ON
 from ringlet.errors import InsufficientBalance
+from ringlet.events import HAND_ON
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 

@@ -10,14 +10,13 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from ringlet.activations import cancel, finish, resend
+from ringlet.activations import cancel, finish, leases, resend
+from ringlet.activations.leases import Lease
 from ringlet.errors import CancelRejected, ResendRejected, ServiceUnavailable
 from ringlet.idempotency import Once
 from ringlet.web.api import about
-from ringlet.web.handler import leases
 from ringlet.web.handler.answers import DONE, Answer
 from ringlet.web.handler.asking import Ask
-from ringlet.web.handler.leases import Lease
 from ringlet.web.handler.words import No
 
 NEAR_END = timedelta(seconds=1)

@@ -3,11 +3,12 @@
 from typing import Any
 
 from ringlet import canon
+from ringlet.activations import leases
+from ringlet.activations.leases import Lease
 from ringlet.activations.states import State
-from ringlet.web.handler import leases, spell
+from ringlet.web.handler import spell
 from ringlet.web.handler.answers import Answer
 from ringlet.web.handler.asking import Ask
-from ringlet.web.handler.leases import Lease
 from ringlet.web.handler.words import No
 
 ACTIVE_MAX = 1_000

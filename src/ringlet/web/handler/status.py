@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from ringlet.activations.leases import Lease
 from ringlet.activations.store import Message
 from ringlet.web.handler import spell
 from ringlet.web.handler.answers import Answer
 from ringlet.web.handler.asking import Ask
 from ringlet.web.handler.change import find
-from ringlet.web.handler.leases import Lease
 
 SMS = 0  # the kind of verification: by message, not by call
 
