@@ -1,11 +1,11 @@
-"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [poll] [streams] [history]`: the ratios that must hold."""
+"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [poll] [streams] [waits] [history]`: the ratios that must hold."""
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
 
-from bench import history, hundredth, poll, pricelist, rates, streams, sync, table
+from bench import history, hundredth, poll, pricelist, rates, streams, sync, table, waits
 from bench.ground import Ground, standing
 from bench.load import VoidRunError
 from bench.table import Line
@@ -13,7 +13,7 @@ from ringlet import logs
 
 HISTORY = 5_000_000
 POLL_SECONDS = 40.0
-PARTS = ("status", "buy", "prices", "hundredth", "sync", "poll", "streams", "history")
+PARTS = ("status", "buy", "prices", "hundredth", "sync", "poll", "streams", "waits", "history")
 
 
 def main() -> int:
@@ -52,6 +52,8 @@ def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
         lines += _note("poll", lambda: poll.measure(ground, arguments.orders, POLL_SECONDS))
     if "streams" in parts:
         lines += _note("streams", lambda: streams.measure(ground, seconds))
+    if "waits" in parts:
+        lines += _note("waits", lambda: waits.measure(ground, arguments.pushes))
     if "history" in parts:
         lines += _note(
             "history", lambda: history.measure(ground, arguments.history or HISTORY, seconds, rounds)
@@ -80,6 +82,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind, in turn (3)")
     parser.add_argument("--buys", type=int, default=100_000, help="of the part hundredth (100000)")
     parser.add_argument("--orders", type=int, default=10_000, help="of the part poll (10000)")
+    parser.add_argument("--pushes", type=int, default=300, help="of the part waits (300)")
     parser.add_argument("--history", type=int, help=f"past activations of the part history ({HISTORY})")
     parser.add_argument("--no-sales", action="store_true", help="of the part sync: only the lists")
     parser.add_argument(
