@@ -1,7 +1,7 @@
 """Events: what happened, written in the transaction of its cause, for wallets that somebody listens to.
 
 The database hands each one to the wallet's endpoints in the same statement and tells every process at commit, so a
-crash loses none. Types are those of the public contract.
+crash loses none. The sale from own stock says the same by `tell_created`, within its one statement. Types are those of the public contract.
 """
 
 from typing import LiteralString

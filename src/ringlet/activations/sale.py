@@ -20,7 +20,6 @@ from ringlet import idempotency
 from ringlet.activations.store import Activation, new_public_id
 from ringlet.db import Tx
 from ringlet.errors import InsufficientBalance
-from ringlet.events import HAND_ON
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 
@@ -76,7 +75,7 @@ _Row = tuple[bytes | None, int | None, bool, int | None, Activation | None]
 
 
 def _row(*row: object) -> _Row:
-    known_fingerprint, known_id, found, posting_id, *activation = row
+    known_fingerprint, known_id, found, posting_id, _told, *activation = row
     sold = Activation(*activation) if activation[0] is not None else None  # type: ignore[arg-type]
     return known_fingerprint, known_id, found, posting_id, sold  # type: ignore[return-value]
 
@@ -87,7 +86,7 @@ async def _fetch(cursor: object, values: dict[str, object]) -> _Row:
     return row
 
 
-_SELL: LiteralString = f"""
+_SELL: LiteralString = """
 with known as (
     select fingerprint, activation_id from idempotency where wallet_id = %(wallet)s and key = %(key)s
 ), ahead as (
@@ -131,14 +130,11 @@ with known as (
 ), remembered as (
     insert into idempotency (wallet_id, key, fingerprint, activation_id)
     select %(wallet)s, %(key)s, %(fingerprint)s, opened.id from opened where %(key)s::text is not null
-), told as (
-    insert into event (wallet_id, type, activation_id, state)
-    select %(wallet)s, 'activation.created', opened.id, opened.state from opened
-    where exists (select from wallet where id = %(wallet)s and listens_until > now())
-    returning id, wallet_id, type
-), {HAND_ON}
-select known.fingerprint, known.activation_id, exists (select from picked), posted.id, opened.*
+)
+select known.fingerprint, known.activation_id, exists (select from picked), posted.id,
+    (select tell_created(%(wallet)s, opened.id) from wallet
+        where wallet.id = %(wallet)s and listens_until > now() and opened.id is not null),
+    opened.*
 from (values (1)) as always
 left join known on true left join opened on true left join posted on true
-left join lateral (select pg_notify('ringlet', 'event ' || told.wallet_id) from told) as news on true
 """

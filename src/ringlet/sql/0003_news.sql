@@ -86,3 +86,19 @@ alter table delivery set (autovacuum_vacuum_scale_factor = 0.02);
 
 -- The handler API keeps one id for an activation and all that followed it on the same number.
 create index activation_resent on activation (wallet_id, resent_from) where resent_from is not null;
+
+-- The sale from own stock is one statement, and most wallets have nobody who listens: what tells of it costs a sale
+-- nothing until somebody does. It says the same as `ringlet/events.py`, in the transaction of the sale.
+create function tell_created(wallet bigint, activation bigint) returns boolean language plpgsql as $$
+declare
+    told bigint;
+begin
+    insert into event (wallet_id, type, activation_id, state)
+    values (wallet, 'activation.created', activation, 'waiting') returning id into told;
+    insert into delivery (event_id, endpoint_id, due_at)
+    select told, e.id, now() from webhook_endpoint e
+    where e.wallet_id = wallet and e.disabled_at is null
+        and (e.types = '{}' or 'activation.created' = any (e.types));
+    perform pg_notify('ringlet', 'event ' || wallet);
+    return true;
+end $$;
