@@ -11,6 +11,7 @@ from decimal import Decimal
 from time import perf_counter, perf_counter_ns
 
 import uvloop
+from psycopg.errors import UniqueViolation
 
 from ringlet import ledger, logs
 from ringlet.activations import sale
@@ -55,8 +56,11 @@ async def _sell(desk: Desk, wallet: Wallet, terms: sale.Terms, until: float) -> 
     took = []
     while perf_counter() < until:
         began = perf_counter_ns()
-        async with desk.db.connection() as tx:
-            sold = await sale.sell(tx, wallet, terms, desk.shelves.after(terms.offer_id), None)
+        try:
+            async with desk.db.connection() as tx:
+                sold = await sale.sell(tx, wallet, terms, desk.shelves.after(terms.offer_id), None)
+        except UniqueViolation:  # a public id drawn twice within an hour: `buy` asks again too
+            continue
         assert sold is not None, "the shelf is empty"
         assert sold.activation is not None
         assert sold.activation.number_id is not None

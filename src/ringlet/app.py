@@ -12,6 +12,9 @@ from ringlet.settings import Settings
 from ringlet.suppliers import wire
 from ringlet.suppliers.book import Book
 
+#: More sales at once only wait for each other in the database (decision 26).
+SALES_AT_ONCE = 5
+
 
 class Base:
     """Where the database is: an outside one, or the embedded one that this process keeps alive."""
@@ -42,7 +45,7 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
     desk = Desk(
         settings=settings,
         db=db,
-        sales=Database(conninfo, size=settings.db_pool, flushed_together=True),
+        sales=Database(conninfo, size=min(settings.db_pool, SALES_AT_ONCE), flushed_together=True),
         flush=GroupFlush(conninfo),
         feed=Feed(conninfo),
         book=Book(settings),

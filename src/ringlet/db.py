@@ -1,6 +1,7 @@
 """The database: a pool of connections, transactions, and one place where its failures become a refusal."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -44,12 +45,12 @@ class Database:
     def __init__(self, conninfo: str, *, size: int = 8, flushed_together: bool = False) -> None:
         """`flushed_together`: commits return before they are on disk, and `GroupFlush` says when they are."""
         self.conninfo = conninfo
+        self._turns = asyncio.Semaphore(size)
+        self._waiting = 0
         self.pool = psycopg_pool.AsyncConnectionPool[Tx](
             conninfo,
             min_size=min(2, size),
             max_size=size,
-            timeout=WAIT_FOR_CONNECTION_S,
-            max_waiting=WAITING_MAX,
             reconnect_timeout=RECONNECT_GIVE_UP_S,
             open=False,
             configure=_configure_together if flushed_together else _configure,
@@ -67,11 +68,35 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Tx]:
         """A connection on which each statement is its own transaction. Refuses: ServiceUnavailable."""
+        left_s = await self._turn()
         try:
-            async with self.pool.connection() as connection:
+            async with self.pool.connection(left_s) as connection:
                 yield connection
         except OUT_OF_REACH as error:
             raise ServiceUnavailable from error
+        finally:
+            self._turns.release()
+
+    async def _turn(self) -> float:
+        """Wait for one of as many turns as there are connections; returns how long the pool may still take.
+
+        The pool has a queue of its own, which makes a task for each that waits: a tenth of what a sale costs.
+        """
+        if not self._turns.locked():
+            await self._turns.acquire()
+            return WAIT_FOR_CONNECTION_S
+        if self._waiting >= WAITING_MAX:
+            raise ServiceUnavailable
+        until = time.monotonic() + WAIT_FOR_CONNECTION_S
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_FOR_CONNECTION_S):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise ServiceUnavailable from error
+        finally:
+            self._waiting -= 1
+        return max(0.1, until - time.monotonic())
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:

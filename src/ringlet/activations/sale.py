@@ -1,8 +1,8 @@
 """The sale from own stock: one statement, so that all of it happens or nothing.
 
 A free number, the money, the activation, its posting and the idempotency key are found, moved and written by
-one statement on one connection: no process can die between two of its steps. It says in SQL what
-`ledger.hold`, `store.add` and `idempotency.remember` say apart.
+`sell_from_stock` (sql/0004_sale.sql) on one connection: no process can die between two of its steps. It says in
+the database what `ledger.hold`, `store.add` and `idempotency.remember` say apart; decision 26 tells why there.
 
 How a free number is found: `… where free order by id limit 1` would step over the dead index entries of
 everything that was sold before, and get slower with each sale. The search begins behind the number that this
@@ -75,7 +75,7 @@ _Row = tuple[bytes | None, int | None, bool, int | None, Activation | None]
 
 
 def _row(*row: object) -> _Row:
-    known_fingerprint, known_id, found, posting_id, _told, *activation = row
+    known_fingerprint, known_id, found, posting_id, *activation = row
     sold = Activation(*activation) if activation[0] is not None else None  # type: ignore[arg-type]
     return known_fingerprint, known_id, found, posting_id, sold  # type: ignore[return-value]
 
@@ -87,54 +87,11 @@ async def _fetch(cursor: object, values: dict[str, object]) -> _Row:
 
 
 _SELL: LiteralString = """
-with known as (
-    select fingerprint, activation_id from idempotency where wallet_id = %(wallet)s and key = %(key)s
-), ahead as (
-    select number_id, phone from stock
-    where offer_id = %(offer)s and free_id > %(after)s
-        and not (phone like any (%(excluded)s::text[])) and not exists (select from known)
-    order by free_id limit 1 for update skip locked
-), behind as (
-    select number_id, phone from stock
-    where offer_id = %(offer)s and free_id <= %(after)s
-        and not (phone like any (%(excluded)s::text[])) and not exists (select from known)
-        and not exists (select from ahead)
-    order by free_id limit 1 for update skip locked
-), picked as (
-    select number_id, phone from ahead union all select number_id, phone from behind
-), paid as (
-    update ledger_account set balance_micros = balance_micros - %(amount)s
-    where id = %(available)s and balance_micros >= %(amount)s and exists (select from picked)
-    returning id
-), held as (
-    update ledger_account set balance_micros = balance_micros + %(amount)s
-    where id = %(held)s and exists (select from paid)
-    returning id
-), leased as (
-    update stock set state = 'leased' from picked
-    where stock.offer_id = %(offer)s and stock.number_id = picked.number_id and exists (select from held)
-    returning stock.number_id, stock.phone
-), opened as (
-    insert into activation (public_id, wallet_id, source_id, offer_id, number_id, country, service, operator,
-        phone, state, amount_micros, base_price, reference, expires_at, due_at)
-    select %(public_id)s, %(wallet)s, o.source_id, o.id, leased.number_id, o.country, o.service, o.operator,
-        leased.phone, 'waiting'::activation_state, %(amount)s, %(base_price)s, %(reference)s,
-        now() + make_interval(secs => %(lease_s)s), now() + make_interval(secs => %(lease_s)s)
-    from leased, offer o where o.id = %(offer)s
-    returning id, public_id, wallet_id, source_id, offer_id, number_id, country, service, operator, phone, state,
-        amount_micros, base_price, code, reference, resent_from, number_used, created_at, expires_at
-), posted as (
-    insert into posting (wallet_id, kind, giver, taker, amount_micros, activation_id)
-    select %(wallet)s, 'hold'::posting_kind, 'available'::account_kind, 'held'::account_kind, %(amount)s, opened.id from opened where %(amount)s > 0
-    returning id
-), remembered as (
-    insert into idempotency (wallet_id, key, fingerprint, activation_id)
-    select %(wallet)s, %(key)s, %(fingerprint)s, opened.id from opened where %(key)s::text is not null
-)
-select known.fingerprint, known.activation_id, exists (select from picked), posted.id,
-    (select tell_created(%(wallet)s, opened.id) from wallet
-        where wallet.id = %(wallet)s and listens_until > now() and opened.id is not null),
-    opened.*
-from (values (1)) as always
-left join known on true left join opened on true left join posted on true
+select known_fingerprint, known_id, has_number, posting_id, (sold).id, (sold).public_id, (sold).wallet_id,
+    (sold).source_id, (sold).offer_id, (sold).number_id, (sold).country, (sold).service, (sold).operator,
+    (sold).phone, (sold).state, (sold).amount_micros, (sold).base_price, (sold).code, (sold).reference,
+    (sold).resent_from, (sold).number_used, (sold).created_at, (sold).expires_at
+from sell_from_stock(%(wallet)s::bigint, %(available)s::bigint, %(held)s::bigint, %(amount)s::bigint,
+    %(offer)s::bigint, %(after)s::bigint, %(excluded)s::text[], %(public_id)s::bigint, %(base_price)s::numeric,
+    %(lease_s)s::double precision, %(reference)s::text, %(key)s::text, %(fingerprint)s::bytea)
 """

@@ -91,7 +91,7 @@ def new_public_id() -> int:
     millions lie behind; a rare collision is refused by the unique index and tried again.
     """
     hours = int((datetime.now(UTC) - _EPOCH).total_seconds() // 3600)
-    return hours * 10**10 + secrets.randbelow(10**10)
+    return hours * 10**10 + secrets.randbits(64) % 10**10
 
 
 async def add(tx: Tx, new: NewActivation, *, lease_s: float, due_s: float | None = None) -> Activation:
