@@ -17,6 +17,7 @@ from ringlet.desk import Desk
 from ringlet.settings import Settings
 from tests.site import Shop, Site, fill_shop
 
+pytest_plugins = ("tests.browser",)
 #: of this worker, when several share a server
 TEMPLATE = "ringlet_test_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
 
@@ -90,9 +91,11 @@ async def alice(shop: Shop) -> ledger.Wallet:
 def site(tmp_path: Path, database_url: str) -> Iterator[Site]:
     """A whole installation as its own processes, with the demo's account and stock."""
     running = Site(tmp_path / "home", database_url)
-    running.start()
-    yield running
-    running.stop()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture

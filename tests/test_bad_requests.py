@@ -50,7 +50,6 @@ def test_unknown_addresses(site: Site, path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/nothing",
         "/api",
         "/api/v2/prices",

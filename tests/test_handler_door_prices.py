@@ -119,8 +119,6 @@ def test_what_is_not_sold_here(site: Site, action: str) -> None:
     assert title == (words.WORDS[word].title or word)
 
 
-def test_one_number_for_several_services(program: Program) -> None:
-    """Not offered: NO_NUMBERS, after the services were looked at; calls have no prices."""
-    assert program.say("getMultiServiceNumber", multiService="ig,wa", country=6) == "NO_NUMBERS"
-    assert program.say("getMultiServiceNumber", multiService="ig,zzzz9") == "BAD_SERVICE"
+def test_calls_have_no_prices(program: Program) -> None:
+    """They are not sold: an empty table."""
     assert program.say("getPricesVerification") == {}

@@ -45,8 +45,6 @@ DIFFERENT: dict[tuple[str, str], str] = {
         "getActiveActivations",
         '{"status": "error", "error": "NO_ACTIVATIONS"',
     ): "wire rule 6: empty lists are lists",
-    ("getMultiServiceNumber", "[{"): "one number for several services is not offered",
-    ("getMultiServiceNumber", "NO_BALANCE"): "one number for several services is not offered",
     ("getExtraActivation", '{"status": "error", "msg": "Message", "error": "SIM_OFFLINE"'): "not told apart",
     (
         "checkExtraActivation",
@@ -154,6 +152,12 @@ def _poor(program: Program, action: str, **given: Any) -> Any:
     return poor.say(action, **{"activationId": poor.done(), **given})
 
 
+def _broke(program: Program, action: str, **given: Any) -> Any:
+    """A customer with money for one number, not for two."""
+    made = account(program.site, f"broke{time.monotonic_ns()}@example.org", "0.12")
+    return Program(program.site, made["api_key"]).say(action, **given)
+
+
 def _twice(program: Program, action: str) -> Any:
     order = {**IG, "orderId": str(time.monotonic_ns())}
     program.say(action, **order)
@@ -165,7 +169,11 @@ BRINGS: dict[tuple[str, str], Callable[[Program], Any]] = {
     ("getNumber", "ACCESS_NUMBER"): lambda p: p.say("getNumber", **IG),
     ("getNumberV2", "{"): lambda p: p.say("getNumberV2", **IG),
     ("getNumberV2", "ORDER_ALREADY_EXISTS"): lambda p: _twice(p, "getNumberV2"),
+    ("getMultiServiceNumber", "[{"): lambda p: p.say("getMultiServiceNumber", multiService="go,ig", country=6),
     ("getMultiServiceNumber", "NO_NUMBERS"): lambda p: p.say("getMultiServiceNumber", multiService="ig,wa"),
+    ("getMultiServiceNumber", "NO_BALANCE"): lambda p: _broke(
+        p, "getMultiServiceNumber", multiService="ig,wa", country=6
+    ),
     ("getMultiServiceNumber", "BAD_SERVICE"): lambda p: p.say("getMultiServiceNumber", multiService="zzzz9"),
     ("setStatus", "ACCESS_READY"): lambda p: p.set(p.buy(), 1),
     ("setStatus", "ACCESS_RETRY_GET"): lambda p: p.set(p.received(), 3),

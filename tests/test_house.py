@@ -13,7 +13,7 @@ FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
 
 #: Where transactions may begin: the use cases and the doors of the operator (style.md, habit 2).
-TRANSACTION_ROOMS = ("activations/", "accounts.py", "stocktaking.py", "supplying/", "webhooks/", "demo.py", "worker.py", "db.py", "cli/",
+TRANSACTION_ROOMS = ("activations/", "accounts.py", "stocktaking.py", "supplying/", "webhooks/", "people/", "demo.py", "worker.py", "db.py", "cli/",
                      "web/auth.py", "migrations.py")  # fmt: skip
 
 SQL_WORDS = ("select ", "insert into ", "update ", "delete from ", "with ")
@@ -60,6 +60,25 @@ def test_sql_is_made_of_literals(path: Path) -> None:
                         assert name.isupper() or name == "where", (
                             f"{path.name}:{node.lineno}: use a parameter"
                         )
+
+
+#: What the streams alone ask of the table of events; it is of no use to anybody else.
+SQL_IN_WEB = ("streams.py", "tide.py", "told.py")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "src" / "ringlet" / "web").rglob("*.py")), ids=lambda path: path.name
+)
+def test_doors_hold_no_sql(path: Path) -> None:
+    """What the database is asked stands in the rooms below, where every door finds it."""
+    calls = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"execute", "executemany"}
+    ]
+    assert calls == [] or path.name in SQL_IN_WEB, f"{path.name} asks the database at lines {calls}"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from ringlet.web import agent, api, openapi, statistics, webhooks
+from ringlet.web import agent, api, listen, openapi, statistics, webhooks
 from tests.contract import CODES, refused, running_site
 from tests.site import Site
 
@@ -27,9 +27,8 @@ REFERENCE = {
 
 @pytest.fixture(scope="module")
 def document() -> Any:
-    return json.loads(
-        json.dumps(openapi.document([api.router, statistics.router, webhooks.router, agent.push_sms]))
-    )
+    public = [api.router, listen.router, statistics.router, webhooks.router, agent.push_sms]
+    return json.loads(json.dumps(openapi.document(public)))
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +87,11 @@ def test_a_client_can_be_made_from_it(document: Any) -> None:
         assert operation["summary"]
         assert operation["description"]
         assert set(operation["tags"]) <= {tag["name"] for tag in document["tags"]}
-        success = operation["responses"]["200"]["content"]["application/json"]
-        assert "$ref" in success["schema"], (path, method)
+        success = operation["responses"]["200"]["content"]
+        if operation["operationId"] in openapi.STREAMS:
+            assert set(success) == {"text/event-stream"}
+        else:
+            assert "$ref" in success["application/json"]["schema"], (path, method)
         assert ("requestBody" in operation) == (operation["operationId"] in openapi.BODIES)
         assert not (method in {"get", "delete"} and "requestBody" in operation)
 
@@ -127,6 +129,16 @@ def test_every_refusal_is_documented_with_its_status(document: Any) -> None:
     assert set(seen) == set(CODES) - later - by_address_only
 
 
+def test_the_event_stream_is_there_with_what_resumes_it(document: Any) -> None:
+    """Its type says that it is one; header and parameter are named as clients send them."""
+    operation = document["paths"]["/api/v1/events"]["get"]
+    assert set(operation["responses"]["200"]["content"]) == {"text/event-stream"}
+    parameters = [follow(document, each["$ref"]) for each in operation["parameters"]]
+    named = {(each["in"], each["name"]) for each in parameters}
+    assert named == {("header", "Last-Event-ID"), ("query", "last_event_id")}
+    assert {"200", "401", "403", "422", "429", "503"} <= set(operation["responses"])
+
+
 def test_money_is_a_number_and_time_has_a_format(document: Any) -> None:
     """Nothing of how we compute shows: no decimals as text, no nullable oddities of our tools."""
     schemas = document["components"]["schemas"]
@@ -157,7 +169,7 @@ def test_it_is_served_from_memory_with_an_etag(site: Site, document: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["/schema", "/schema/openapi.json", "/_openapi", "/_openapi/swagger", "/docs", "/redoc", "/"]
+    "path", ["/schema", "/schema/openapi.json", "/_openapi", "/_openapi/swagger", "/redoc"]
 )
 def test_no_page_of_the_framework_is_reachable(site: Site, path: str) -> None:
     """Litestar's pages would load their scripts from elsewhere."""

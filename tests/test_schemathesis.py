@@ -42,6 +42,7 @@ def test_every_answer_is_in_the_document(site: Site, tmp_path: Path, mode: str) 
         "run", f"{site.url}/openapi.json", "--checks", "all", "--phases", "examples,coverage,fuzzing,stateful",
         "--max-examples", str(EXAMPLES[mode]), "--seed", str(SEED), "--continue-on-failure", "--no-color",
         "--generation-database", "none", "--no-shrink", "--warnings", "off",
+        "--exclude-operation-id", "listen",  # a stream has no end that a tester of answers could wait for
     ]  # fmt: skip
     environment = {**os.environ, "AGENT_KEY": site.demo["agent_key"]}
     done = subprocess.run(

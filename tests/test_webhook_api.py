@@ -1,9 +1,11 @@
 """`/api/v1/webhooks` as customers use it, on a whole installation with its own worker."""
 
 import asyncio
+import secrets
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,8 +68,11 @@ class Customer:
         self._site = site
         self._key = key
 
-    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any, dict[str, str]]:
-        return self._site.call(method, path, body, key=self._key)
+    def __call__(
+        self, method: str, path: str, body: Any = None, once: str | None = None
+    ) -> tuple[int, Any, dict[str, str]]:
+        headers = None if once is None else {"Idempotency-Key": once}
+        return self._site.call(method, path, body, key=self._key, headers=headers)
 
     def ok(self, method: str, path: str, body: Any = None) -> Any:
         status, answer, _ = self(method, path, body)
@@ -110,6 +115,67 @@ def test_the_life_of_a_webhook(site: Site, customer: dict[str, Any]) -> None:
         refused(call("POST", f"{path}/test"), 409, "webhook_rejected")
         call.ok("DELETE", path)
         refused(call("GET", path), 404, "not_found")
+
+
+def twice(call: Customer, path: str, body: Any = None) -> Any:
+    """A POST and its repetition under the same key: the same answer, which says that it is one."""
+    key = secrets.token_hex(8)
+    first = call("POST", path, body, once=key)
+    again = call("POST", path, body, once=key)
+    assert (first[0], again[0]) == (200, 200), first
+    assert again[1] == first[1]
+    assert "idempotent-replayed" not in first[2]
+    assert again[2]["idempotent-replayed"] == "true"
+    return first[1]
+
+
+def test_every_post_is_done_once_under_a_key(site: Site, customer: dict[str, Any]) -> None:
+    """Create, rotate, test, replay and recover: whoever repeats gets the same secret and causes nothing twice."""
+    call = Customer(site, customer["api_key"])
+    with receiving() as receiver:
+        made = twice(call, HOOKS, {"url": receiver.url("/a")})
+        path = f"{HOOKS}/{made['webhook']['id']}"
+        assert len(call.ok("GET", HOOKS)["data"]) == 1
+        renewed = twice(call, f"{path}/rotate")["secret"]
+        test = twice(call, f"{path}/test")["delivery"]
+        until(lambda: receiver.heard)
+        assert [receiver.heard[0].is_signed_by(each) for each in (made["secret"], renewed)] == [True, True]
+        until(lambda: call.ok("GET", f"{path}/deliveries")["data"][0]["attempts"])
+        twice(call, f"{path}/deliveries/{test}/replay")
+        until(lambda: len(receiver.heard) == 2)
+        since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        assert twice(call, f"{path}/recover", {"since": since})["recovered"] == 0
+        assert len(call.ok("GET", f"{path}/deliveries")["data"]) == 1
+        assert len(receiver.heard) == 2
+
+
+def test_one_key_is_for_one_request(site: Site, customer: dict[str, Any]) -> None:
+    """Another body, another webhook and a purchase share one namespace; a refusal keeps no key."""
+    call, url = Customer(site, customer["api_key"]), "https://shop.example.com/hook"
+    first = call("POST", HOOKS, {"url": url}, once="one")
+    path = f"{HOOKS}/{first[1]['webhook']['id']}"
+    refused(call("POST", HOOKS, {"url": f"{url}/2"}, once="one"), 422, "idempotency_mismatch")
+    refused(call("POST", f"{path}/rotate", once="one"), 422, "idempotency_mismatch")
+    refused(call("POST", "/api/v1/resell/virtual/buy", ORDER, once="one"), 422, "idempotency_mismatch")
+    assert call("POST", "/api/v1/resell/virtual/buy", ORDER, once="two")[0] == 200
+    refused(call("POST", f"{path}/rotate", once="two"), 422, "idempotency_mismatch")
+    refused(call("POST", HOOKS, {"url": url}, once="three"), 409, "webhook_rejected")
+    call.ok("DELETE", path)
+    assert (
+        call("POST", HOOKS, {"url": url}, once="one")[1] == first[1]
+    )  # what was done is still what was done
+    assert call("POST", HOOKS, {"url": url}, once="three")[0] == 200
+    refused(call("POST", HOOKS, {"url": url}, once=" "), 422, "validation_failed")
+
+
+def test_two_at_once_under_one_key_are_one(site: Site, customer: dict[str, Any]) -> None:
+    """The second waits for the first and answers the same."""
+    call, url = Customer(site, customer["api_key"]), "https://shop.example.com/hook"
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: call("POST", HOOKS, {"url": url}, once="at once"), range(8)))
+    assert {each[0] for each in answers} == {200}
+    assert len({each[1]["secret"] for each in answers}) == 1
+    assert len([each for each in answers if "idempotent-replayed" not in each[2]]) == 1
 
 
 def test_a_purchase_is_told_within_a_second(site: Site, customer: dict[str, Any]) -> None:

@@ -235,9 +235,9 @@ async def test_replay_and_recover(desk: Desk, shop: Shop) -> None:
         await settle(desk)
         assert len(receiver.at("/hook")) == 2
         hour = timedelta(hours=1)
-        assert await log.recover(desk, wallet, id_, datetime.now(UTC) + hour) == 0
-        assert await log.recover(desk, wallet, id_, datetime.now(UTC) - hour) == 2
-        assert await log.recover(desk, wallet, id_, datetime.now(UTC) - hour) == 0
+        assert (await log.recover(desk, wallet, id_, datetime.now(UTC) + hour)).count == 0
+        assert (await log.recover(desk, wallet, id_, datetime.now(UTC) - hour)).count == 2
+        assert (await log.recover(desk, wallet, id_, datetime.now(UTC) - hour)).count == 0
         await settle(desk)
         assert len(receiver.at("/hook")) == 4
         assert len(receiver.at("/other")) == 3

@@ -12,6 +12,8 @@ from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import ValidationFailed
 from ringlet.feed import announce
+from ringlet.ledger import Wallet
+from ringlet.settings import Settings
 
 TEST_BALANCE_MICROS = 1_000_000_000  # 1,000.00 to rehearse with
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
@@ -29,21 +31,37 @@ async def open_account(desk: Desk, email: str, balance_micros: int, *, actor: st
     """A new customer with both wallets, both keys and a first balance. Refuses: ValidationFailed."""
     if not _EMAIL.fullmatch(email.strip()):
         raise ValidationFailed(f"{email!r} is no e-mail address", field="email")
-    settings = desk.settings
+    secret = desk.settings.secret
     try:
         async with desk.db.transaction() as tx:
-            customer_id = await customers.add(tx, email.strip().lower())
-            live = await ledger.open_wallet(tx, customer_id, "live", settings.currency)
-            test = await ledger.open_wallet(tx, customer_id, "test", settings.currency)
-            await ledger.credit(tx, live, balance_micros, actor=actor, reason="first balance")
-            await ledger.credit(tx, test, TEST_BALANCE_MICROS, actor="simulator", reason="play money")
+            opened = await open_in(tx, desk.settings, email, balance_micros, actor=actor)
             return NewAccount(
-                id=customer_id,
-                api_key=await customers.issue_key(tx, settings.secret, live.id, "live"),
-                test_key=await customers.issue_key(tx, settings.secret, test.id, "test"),
+                id=opened.customer_id,
+                api_key=await customers.issue_key(tx, secret, opened.live.id, "live"),
+                test_key=await customers.issue_key(tx, secret, opened.test.id, "test"),
             )
     except UniqueViolation as error:
         raise ValidationFailed(f"there is an account {email!r} already", field="email") from error
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A customer whose account was opened in a transaction that is not yet over."""
+
+    customer_id: int
+    live: Wallet
+    test: Wallet
+
+
+async def open_in(tx: Tx, settings: Settings, email: str, balance_micros: int, *, actor: str) -> Opened:
+    """A new customer with both wallets and a first balance, without keys. The caller has checked the address; a
+    second customer with it is refused by the database (UniqueViolation).
+    """
+    customer_id = await customers.add(tx, email.strip().lower())
+    live = await ledger.open_wallet(tx, customer_id, "live", settings.currency)
+    test = await ledger.open_wallet(tx, customer_id, "test", settings.currency)
+    await ledger.credit(tx, live, balance_micros, actor=actor, reason="first balance")
+    await ledger.credit(tx, test, TEST_BALANCE_MICROS, actor="simulator", reason="play money")
+    return Opened(customer_id, live, test)
 
 
 async def issue_key(desk: Desk, email: str, mode: str) -> str:

@@ -191,10 +191,13 @@ CHECKS: tuple[Check, ...] = (
         from posting where kind = 'credit' and reference is not null
         group by wallet_id, reference having count(*) > 1
     """),
-    Check("I13", "an idempotency key names one activation of its wallet", """
+    Check("I13", "an idempotency key names one activation of its wallet, or an answer", """
         select format('key of wallet %s names activation %s', i.wallet_id, i.activation_id)
         from idempotency i left join activation a on a.id = i.activation_id
-        where a.id is null or a.wallet_id <> i.wallet_id
+        where i.answer is null and (a.id is null or a.wallet_id <> i.wallet_id)
+        union all
+        select format('key of wallet %s names activation %s and an answer', wallet_id, activation_id)
+        from idempotency where answer is not null and activation_id <> 0
     """),
     Check("I14", "nothing is left open past its time", f"""
         select format('activation %s is %s and its time was up at %s', id, state, least(due_at, expires_at))

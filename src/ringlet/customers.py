@@ -1,6 +1,7 @@
 """Customers and their API keys."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import LiteralString
 
@@ -33,6 +34,8 @@ class ApiKey(msgspec.Struct, frozen=True):
     expires_at: datetime | None
     revoked_at: datetime | None
     frozen_at: datetime | None
+    #: what it may spend in a day of UTC; see `reserve_spending`
+    daily_cap_micros: int | None = None
 
 
 async def add(tx: Tx, email: str) -> int:
@@ -57,6 +60,13 @@ async def by_email(tx: Tx, email: str) -> Customer:
     if found is None:
         raise NotFound(f"No account {email!r}")
     return found
+
+
+async def email(tx: Tx, customer_id: int) -> str:
+    """The address of a customer that there is."""
+    row = await (await tx.execute("select email from customer where id = %s", [customer_id])).fetchone()
+    assert row is not None, f"no customer {customer_id}"
+    return str(row[0])
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -115,12 +125,45 @@ async def put_in_group(tx: Tx, customer_id: int, group_id: int | None) -> None:
 
 async def issue_key(tx: Tx, secret: bytes, wallet_id: int, mode: str) -> str:
     """A new key with every scope; the token is returned once and stored only as its fingerprint."""
-    token = tokens.make(PREFIXES[mode])
-    await tx.execute(
-        "insert into api_key (wallet_id, token_fingerprint, token_hint, scopes) values (%s, %s, %s, %s)",
-        [wallet_id, tokens.fingerprint(secret, token), token[:8] + "…" + token[-4:], list(SCOPES)],
-    )
-    return token
+    return (await add_key(tx, secret, KeyTerms(wallet_id=wallet_id, mode=mode))).token
+
+
+class KeyTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new key opens and within which bounds; the caller has checked them."""
+
+    wallet_id: int
+    mode: str
+    name: str = ""
+    scopes: Sequence[str] = SCOPES
+    expires_at: datetime | None = None
+    allowed_addresses: Sequence[IPv4Network | IPv6Network] | None = None
+    daily_cap_micros: int | None = None
+    created_by: str = ""
+
+
+class IssuedKey(msgspec.Struct, frozen=True):
+    """A key with its token, which is shown this once."""
+
+    id: int
+    token: str
+
+
+async def add_key(tx: Tx, secret: bytes, terms: KeyTerms) -> IssuedKey:
+    """A new key; the token is returned once and stored only as its fingerprint."""
+    token = tokens.make(PREFIXES[terms.mode])
+    allowed = None if terms.allowed_addresses is None else list(terms.allowed_addresses)
+    values = [terms.wallet_id, tokens.fingerprint(secret, token), token[:8] + "…" + token[-4:], list(terms.scopes),
+              terms.name, terms.expires_at, allowed, terms.daily_cap_micros, terms.created_by]  # fmt: skip
+    row = await (await tx.execute(_ADD_KEY, values)).fetchone()
+    assert row is not None
+    return IssuedKey(int(row[0]), token)
+
+
+_ADD_KEY: LiteralString = """
+insert into api_key (wallet_id, token_fingerprint, token_hint, scopes, name, expires_at, allowed_addresses,
+    daily_cap_micros, created_by)
+values (%s, %s, %s, %s, %s, %s, %s::cidr[], %s, %s) returning id
+"""
 
 
 async def key_by_token(tx: Tx, secret: bytes, token: str) -> ApiKey | None:
@@ -130,17 +173,70 @@ async def key_by_token(tx: Tx, secret: bytes, token: str) -> ApiKey | None:
 
 
 _KEY: LiteralString = """
-select k.id, k.wallet_id, w.customer_id, k.scopes, k.allowed_addresses, k.expires_at, k.revoked_at, c.frozen_at
+select k.id, k.wallet_id, w.customer_id, k.scopes, k.allowed_addresses, k.expires_at, k.revoked_at, c.frozen_at,
+    k.daily_cap_micros
 from api_key k join wallet w on w.id = k.wallet_id join customer c on c.id = w.customer_id
 where k.token_fingerprint = %s
 """
 
 
-async def note_use(tx: Tx, key_ids: list[int]) -> None:
-    """Remember that these keys were used about now."""
-    # In order of id, so that two processes which note the same keys cannot wait for each other in a circle.
-    await tx.execute(
-        "update api_key set last_used_at = now()"
-        " where id in (select id from api_key where id = any(%s) order by id for update)",
-        [sorted(key_ids)],
-    )
+async def note_use(tx: Tx, key_ids: Sequence[int], addresses: Sequence[str | None] | None = None) -> None:
+    """Remember that these keys were used about now, and from where when that is known."""
+    known = dict(zip(key_ids, addresses or [None] * len(key_ids), strict=True))
+    ids = sorted(known)
+    await tx.execute(_NOTE_USE, {"ids": ids, "addresses": [known[each] for each in ids]})
+
+
+# In order of id, so that two processes which note the same keys cannot wait for each other in a circle.
+_NOTE_USE: LiteralString = """
+with locked as (
+    select k.id, used.address from api_key k
+    join unnest(%(ids)s::bigint[], %(addresses)s::inet[]) as used (id, address) on used.id = k.id
+    order by k.id for update of k
+)
+update api_key k set last_used_at = now(), last_used_address = coalesce(locked.address, k.last_used_address)
+from locked where k.id = locked.id
+"""
+
+
+async def reserve_spending(tx: Tx, key_id: int, amount_micros: int) -> bool:
+    """Count an amount against the key's cap of this day (UTC); false when the cap does not allow it.
+
+    Only for keys that have a cap: one statement, so that no two purchases both take what is left.
+    """
+    values = {"key": key_id, "amount": amount_micros}
+    return (await tx.execute(_RESERVE, values)).rowcount == 1
+
+
+_RESERVE: LiteralString = """
+insert into key_spending (key_id, day, micros)
+select k.id, (now() at time zone 'UTC')::date, %(amount)s::bigint from api_key k
+where k.id = %(key)s and (k.daily_cap_micros is null or k.daily_cap_micros >= %(amount)s::bigint)
+on conflict (key_id, day) do update set micros = key_spending.micros + excluded.micros
+where exists (select from api_key k where k.id = excluded.key_id
+    and (k.daily_cap_micros is null or k.daily_cap_micros >= key_spending.micros + excluded.micros))
+"""
+
+
+async def return_spending(
+    tx: Tx, key_id: int, amount_micros: int, *, reserved_at: datetime | None = None
+) -> None:
+    """What was reserved was not spent. It counts for the day of the reservation: yesterday's buys nothing today."""
+    day = (reserved_at or datetime.now(UTC)).astimezone(UTC).date()
+    await tx.execute(_RETURN, {"key": key_id, "day": day, "amount": amount_micros})
+
+
+_RETURN: LiteralString = """
+update key_spending set micros = greatest(0, micros - %(amount)s) where key_id = %(key)s and day = %(day)s
+"""
+
+
+async def spent_today(tx: Tx, key_id: int) -> int:
+    """What a key with a cap has spent since midnight UTC."""
+    row = await (await tx.execute(_SPENT_TODAY, [key_id])).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
+_SPENT_TODAY: LiteralString = """
+select micros from key_spending where key_id = %s and day = (now() at time zone 'UTC')::date
+"""

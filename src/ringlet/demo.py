@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ from ringlet import accounts, customers, pricing, stocktaking
 from ringlet.desk import Desk
 from ringlet.errors import NotFound
 from ringlet.feed import announce
+from ringlet.people import setup
 from ringlet.stocktaking import NumberRow
 
 EMAIL = "demo@ringlet.example"
@@ -38,6 +40,7 @@ async def prepare(desk: Desk, path: Path, base_url: str) -> dict[str, Any]:
     if not await _open(desk, keys):
         keys |= await _account(desk)
         keys["agent_key"] = await stocktaking.issue_agent_key(desk, OWNER)
+    keys["client_password"] = await _password(desk, keys)
     await _stock(desk)
     keys = {
         **{name: keys[name] for name in ("api_key", "test_key", "agent_key")},
@@ -45,7 +48,7 @@ async def prepare(desk: Desk, path: Path, base_url: str) -> dict[str, Any]:
         "handler_url": f"{base_url}/stubs/handler_api.php",
         "agent_url": f"{base_url}/agent/api/sms",
         "client_email": EMAIL,
-        "client_password": None,  # people sign in from the version that brings the pages
+        "client_password": keys["client_password"],
         "admin_email": ADMIN_EMAIL,
         "admin_password": None,
     }
@@ -72,6 +75,16 @@ async def _account(desk: Desk) -> dict[str, Any]:
         "api_key": await accounts.issue_key(desk, EMAIL, "live"),
         "test_key": await accounts.issue_key(desk, EMAIL, "test"),
     }
+
+
+async def _password(desk: Desk, keys: dict[str, Any]) -> str:
+    """The demo client's password: the one that was written down, or a new one when it is lost or of another database."""
+    known = keys.get("client_password")
+    if isinstance(known, str) and await setup.has_password(desk, EMAIL):
+        return known
+    made = secrets.token_urlsafe(12)
+    await setup.give_password(desk, EMAIL, made)
+    return made
 
 
 async def _stock(desk: Desk) -> None:

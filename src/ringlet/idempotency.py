@@ -1,8 +1,8 @@
 """Idempotency keys: what was done under a key is done once.
 
 Kept is *which activation* a request made or changed, not the bytes of the answer: a replay renders the same
-activation again, so it also tells the truth after a recovery. A refusal has changed nothing and is not kept;
-the same key may be tried again.
+activation again, so it also tells the truth after a recovery. What makes no activation keeps its answer (`take`, `keep`).
+A refusal has changed nothing and is not kept; the same key may be tried again.
 """
 
 from typing import LiteralString
@@ -10,7 +10,7 @@ from typing import LiteralString
 import msgspec
 
 from ringlet.db import Tx
-from ringlet.errors import IdempotencyMismatch
+from ringlet.errors import IdempotencyInProgress, IdempotencyMismatch
 
 KEPT_HOURS = 72
 CONSTRAINT = "idempotency_pkey"  # what a second writer of the same key runs into
@@ -57,6 +57,37 @@ async def remember(tx: Tx, once: Once | None, activation_id: int) -> None:
             "insert into idempotency (wallet_id, key, fingerprint, activation_id) values (%s, %s, %s, %s)",
             [once.wallet_id, once.key, once.fingerprint, activation_id],
         )
+
+
+async def take(tx: Tx, once: Once) -> bytes | None:
+    """Bind the key to what this transaction does and `keep`s; or what it kept before. Waits for who has it now.
+
+    Refuses: IdempotencyMismatch, also when the key made an activation.
+    """
+    if (await tx.execute(_TAKE, [once.wallet_id, once.key, once.fingerprint])).rowcount:
+        return None
+    row = await (await tx.execute(_TAKEN, [once.wallet_id, once.key])).fetchone()
+    if row is None:
+        raise IdempotencyInProgress  # it was forgotten this moment
+    fingerprint, answer = row
+    if fingerprint != once.fingerprint or answer is None:
+        raise IdempotencyMismatch
+    return bytes(answer)
+
+
+_TAKE: LiteralString = """
+insert into idempotency (wallet_id, key, fingerprint, activation_id) values (%s, %s, %s, 0)
+on conflict (wallet_id, key) do nothing
+"""
+_TAKEN: LiteralString = "select fingerprint, answer from idempotency where wallet_id = %s and key = %s"
+
+
+async def keep(tx: Tx, once: Once, answer: bytes) -> None:
+    """What this transaction answers under the key that it took."""
+    await tx.execute(
+        "update idempotency set answer = %s where wallet_id = %s and key = %s",
+        [answer, once.wallet_id, once.key],
+    )
 
 
 async def forget(tx: Tx, once: Once | None, activation_id: int) -> None:

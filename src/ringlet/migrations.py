@@ -6,6 +6,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import TupleRow
 
+from ringlet.db import Tx
 from ringlet.errors import StartupError
 
 LOCK_ID = 7_263_945_061  # any number that nobody else locks; the same in every version
@@ -64,6 +65,13 @@ def _applied(connection: Connection) -> set[int]:
     if connection.execute("select to_regclass('schema_migration')").fetchone() == (None,):
         return set()
     return {row[0] for row in connection.execute("select number from schema_migration")}
+
+
+async def newest_applied(tx: Tx) -> int:
+    """The number of the newest migration that this database has had."""
+    row = await (await tx.execute("select coalesce(max(number), 0) from schema_migration")).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def describe(connection: Connection) -> str:

@@ -16,3 +16,15 @@ def read(text: str) -> str | None:
     if not phonenumbers.is_possible_number(parsed):
         return None
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164).lstrip("+")
+
+
+def spell(digits: str) -> tuple[str, str]:
+    """How people write a number, for other countries and within its own: +62 812-3456-789 and 0812-3456-789."""
+    try:
+        parsed = phonenumbers.parse("+" + digits, None)
+    except phonenumbers.NumberParseException:
+        return "+" + digits, digits
+    forms = phonenumbers.PhoneNumberFormat
+    return phonenumbers.format_number(parsed, forms.INTERNATIONAL), phonenumbers.format_number(
+        parsed, forms.NATIONAL
+    )

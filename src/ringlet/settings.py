@@ -4,16 +4,19 @@
 """
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from ringlet.errors import StartupError
 
 SECRET_BYTES = 32
+NAME_LENGTH_MAX = 60
 DB_POOL = (os.cpu_count() or 1) + 1
 #: variables of our own test rig and of the client, which are not settings
 OTHERS = ("RINGLET_TEST_", "RINGLET_API_KEY", "RINGLET_URL")
@@ -53,6 +56,19 @@ class Settings:
     #: RINGLET_WEBHOOK_ALLOWED_NETWORKS: networks that are not of the open internet and that webhooks may reach
     #: all the same, such as "127.0.0.0/8,10.1.0.0/16". Default none.
     webhook_allowed_networks: str = ""
+    #: RINGLET_PUBLIC_URL: the address of the pages as people see it; links in letters begin with it, and passkeys are
+    #: made for its host. Default http://127.0.0.1:8080.
+    public_url: str = "http://127.0.0.1:8080"
+    #: RINGLET_NAME: what the shop is called in letters and on pages. Default Ringlet.
+    name: str = "Ringlet"
+    #: RINGLET_SMTP_URL: the mail server, such as smtp://user:password@host:587 or smtps://…:465. Default none: letters
+    #: are kept and not sent.
+    smtp_url: str | None = field(default=None, repr=False)
+    #: RINGLET_MAIL_FROM: the sender of letters. Default no-reply@ and the host of the public address.
+    mail_from: str = ""
+    #: RINGLET_DEMO: 1 = this is for trying things out, and /mail shows everybody's letters to everybody; without
+    #: a mail server the log does too. Set by `ringlet serve --demo` for its processes. Default 0.
+    demo: bool = False
 
     def lease_s(self, service: str) -> int:
         """Seconds that an activation of this service waits for its code."""
@@ -68,7 +84,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     home = Path(values.pop("HOME", "") or default_home()).expanduser().absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret_text = values.pop("SECRET", "")
-    known = {
+    known: dict[str, Any] = {
         "rate_limit": _whole(values, "RATE_LIMIT", 100, 0, 1_000_000),
         "lease_minutes": _whole(values, "LEASE_MINUTES", 20, 1, 1440),
         "rest_days": _whole(values, "REST_DAYS", 30, 0, 3650),
@@ -88,10 +104,22 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         webhook_http=_one_of("WEBHOOK_HTTP", values.pop("WEBHOOK_HTTP", "") or "0", ("0", "1")) == "1",
         webhook_allowed_networks=_networks(values.pop("WEBHOOK_ALLOWED_NETWORKS", "")),
         **known,
+        **_people(values),
     )
     if values:
         raise StartupError(f"unknown setting: {', '.join(sorted('RINGLET_' + name for name in values))}")
     return settings
+
+
+def _people(values: dict[str, str]) -> dict[str, Any]:
+    """What the web pages and the letters need."""
+    return {
+        "public_url": _origin(values.pop("PUBLIC_URL", "") or "http://127.0.0.1:8080"),
+        "name": _name(values.pop("NAME", "") or "Ringlet"),
+        "smtp_url": _smtp_url(values.pop("SMTP_URL", "")),
+        "mail_from": _mail_from(values.pop("MAIL_FROM", "")),
+        "demo": _one_of("DEMO", values.pop("DEMO", "") or "0", ("0", "1")) == "1",
+    }
 
 
 def default_home() -> Path:
@@ -154,6 +182,42 @@ def _networks(text: str) -> str:
             raise StartupError(
                 f"RINGLET_WEBHOOK_ALLOWED_NETWORKS must hold networks such as 127.0.0.0/8, not {part!r}"
             ) from None
+    return text
+
+
+def _origin(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        is_good = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port or 1) > 0
+    except ValueError:
+        is_good = False
+    if not is_good or url.username or url.path not in {"", "/"} or url.query or url.fragment:
+        raise StartupError(f"RINGLET_PUBLIC_URL must be an address such as https://example.org, not {text!r}")
+    return f"{url.scheme}://{url.netloc.lower()}"
+
+
+def _name(text: str) -> str:
+    if not (text.isprintable() and len(text) <= NAME_LENGTH_MAX):
+        raise StartupError(f"RINGLET_NAME must be one line of at most {NAME_LENGTH_MAX} characters")
+    return text
+
+
+def _smtp_url(text: str) -> str | None:
+    if not text:
+        return None
+    try:
+        url = urlsplit(text)
+        is_good = url.scheme in {"smtp", "smtps"} and bool(url.hostname) and (url.port or 1) > 0
+    except ValueError:
+        is_good = False
+    if not is_good:  # without the text: it holds a password
+        raise StartupError("RINGLET_SMTP_URL must be an address such as smtp://user:password@host:587")
+    return text
+
+
+def _mail_from(text: str) -> str:
+    if text and not re.fullmatch(r"[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+", text):
+        raise StartupError(f"RINGLET_MAIL_FROM must be an e-mail address, not {text!r}")
     return text
 
 

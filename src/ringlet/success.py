@@ -6,6 +6,7 @@ The end of an activation is noted by one insert in the transaction of its cause;
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import LiteralString
 
@@ -135,28 +136,49 @@ group by service, country, operator order by sum(orders) desc, service, country,
 """
 
 
+def _by_cell(found: Sequence[Line]) -> dict[tuple[str, int], Span]:
+    days: dict[tuple[str, int], Span] = {}
+    for line in found:
+        cell, day = (line.service, line.country), line.day
+        if cell in days:
+            seen = days[cell]
+            day = Span(seen.orders + day.orders, seen.codes + day.codes, seen.code_seconds + day.code_seconds)
+        days[cell] = day
+    return days
+
+
 class Figures:
     """The lines as this process knows them, read again when somebody asks after some seconds."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._lines: list[Line] = []
+        self._days: dict[tuple[str, int], Span] = {}
         self._read_at_s = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
     async def of(self, service: str | None, country: int | None) -> list[Line]:
         """The lines of this service and this country, what was ordered most first. Refuses: ServiceUnavailable."""
-        if time.monotonic() - self._read_at_s > FIGURES_KEPT_S:
-            if self._reading is None or self._reading.done():
-                self._reading = asyncio.create_task(self._read())
-            await asyncio.shield(self._reading)
+        await self._freshen()
         return [
             line
             for line in self._lines
             if service in {None, line.service} and country in {None, line.country}
         ]
 
+    async def days(self) -> Mapping[tuple[str, int], Span]:
+        """The last 24 hours of each service and country, whoever the operators are. Refuses: ServiceUnavailable."""
+        await self._freshen()
+        return self._days
+
+    async def _freshen(self) -> None:
+        if time.monotonic() - self._read_at_s > FIGURES_KEPT_S:
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._read())
+            await asyncio.shield(self._reading)
+
     async def _read(self) -> None:
         async with self._db.connection() as tx:
             self._lines = await lines(tx)
+        self._days = _by_cell(self._lines)
         self._read_at_s = time.monotonic()

@@ -15,6 +15,8 @@ from ringlet.activations import give_back, hints, poll, rehearse, watch
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.feed import announce
+from ringlet.people import forget as forget_people
+from ringlet.people import post
 from ringlet.suppliers import book, stock
 from ringlet.suppliers.book import Supplier
 from ringlet.supplying import money, sync
@@ -74,6 +76,8 @@ JOBS = (
     Job("fold_supplier_postings", money.fold, 60),
     Job("tell_low_balances", alerts.tell_low_balances, 3),
     Job("forget_news", forget.forget_old, 600),
+    Job("send_letters", post.send_due, 1),
+    Job("forget_people", forget_people.forget_old, 3_600),
 )
 
 WATCH_CLAIMED_S = 6.0

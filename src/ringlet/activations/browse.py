@@ -52,6 +52,28 @@ async def look(desk: Desk, wallet_id: int, public_id: int) -> Seen:
         return await with_messages(tx, activation)
 
 
+#: of the newest activations: there is no index of phones, and old numbers are gone anyway
+PHONES_LOOKED_AT_MAX = 10_000
+
+
+async def newest_with_code(desk: Desk, wallet_id: int, service: str, phone: str) -> int | None:
+    """The activation_id of the newest one that brought a code on this number. Refuses: ServiceUnavailable."""
+    values = {"wallet": wallet_id, "service": service, "phone": phone, "most": PHONES_LOOKED_AT_MAX}
+    async with desk.db.connection() as tx:
+        row = await (await tx.execute(_NEWEST_WITH_CODE, values)).fetchone()
+    return None if row is None else int(row[0])
+
+
+_NEWEST_WITH_CODE: LiteralString = """
+select public_id from (
+    select id, public_id, service, phone, state from activation where wallet_id = %(wallet)s
+    order by id desc limit %(most)s
+) as recent
+where service = %(service)s and phone = %(phone)s and state in ('received', 'finished')
+order by id desc limit 1
+"""
+
+
 async def with_messages(tx: Tx, activation: Activation) -> Seen:
     """The activation and what came for it."""
     messages = await store.messages_of(tx, [activation.id])

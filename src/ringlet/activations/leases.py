@@ -75,7 +75,12 @@ async def find(desk: Desk, wallet_id: int, public_id: int | None) -> Lease:
     if public_id is None:
         raise NotFound("No such activation")
     async with desk.db.connection() as tx:
-        found = await _read(tx, _OF_ID, {"wallet": wallet_id, "id": public_id})
+        return await of(tx, wallet_id, public_id)
+
+
+async def of(tx: Tx, wallet_id: int, public_id: int) -> Lease:
+    """The lease to which this activation of the wallet belongs. Refuses: NotFound."""
+    found = await _read(tx, _OF_ID, {"wallet": wallet_id, "id": public_id})
     if not found:
         raise NotFound("No such activation")
     return found[0]
@@ -85,6 +90,16 @@ async def active(desk: Desk, wallet_id: int, start: int, limit: int) -> list[Lea
     """Leases that have their number and go on, newest first. Refuses: ServiceUnavailable."""
     async with desk.db.connection() as tx:
         return await _read(tx, _ACTIVE, {"wallet": wallet_id, "start": start, "limit": limit})
+
+
+async def recent(tx: Tx, wallet_id: int, over_s: float, limit: int) -> list[Lease]:
+    """Leases that go on or have ended within so many seconds, newest first, of the wallet's last thousand activations."""
+    values = {"wallet": wallet_id, "over_s": over_s, "limit": limit, "within": RECENT_WITHIN}
+    return await _read(tx, _RECENT, values)
+
+
+#: However many a wallet has had, no more of them are looked through.
+RECENT_WITHIN = 1_000
 
 
 async def history(
@@ -144,6 +159,27 @@ with recursive open as materialized (
     order by id desc offset %(start)s limit %(limit)s
 ), members as (
     select id as newest, public_id, resent_from, expires_at from open
+    union all
+    select after.newest, before.public_id, before.resent_from, before.expires_at
+    from members after join activation before on before.public_id = after.resent_from and {_SAME_END}
+), named as (
+    select newest, public_id as member from members
+)
+select newest, {COLUMNS} from named join activation on public_id = member order by newest desc, id
+"""
+
+_RECENT: LiteralString = f"""
+with recursive newest as materialized (
+    select id, public_id, resent_from, expires_at, wallet_id, due_at, closed_at from activation
+    where wallet_id = %(wallet)s order by id desc limit %(within)s
+), shown as materialized (
+    select id, public_id, resent_from, expires_at from newest before
+    where (due_at is not null or closed_at > now() - make_interval(secs => %(over_s)s))
+        and not exists (select from activation after
+            where after.wallet_id = %(wallet)s and after.resent_from = before.public_id and {_SAME_END})
+    order by id desc limit %(limit)s
+), members as (
+    select id as newest, public_id, resent_from, expires_at from shown
     union all
     select after.newest, before.public_id, before.resent_from, before.expires_at
     from members after join activation before on before.public_id = after.resent_from and {_SAME_END}

@@ -21,9 +21,10 @@ log = structlog.get_logger("ringlet.rehearse")
 
 
 async def sell(
-    tx: Tx, desk: Desk, wallet: Wallet, service: str, country: int, reference: str | None, once: Once | None
-) -> Sold:
-    """Sell a simulated number. Refuses what the magic service says, InsufficientBalance, IdempotencyMismatch."""
+    tx: Tx, desk: Desk, wallet: Wallet, service: str, country: int, reference: str | None, once: Once | None,
+    phone: str | None = None,
+) -> Sold:  # fmt: skip
+    """Sell a simulated number, or this one. Refuses what the magic service says, InsufficientBalance, IdempotencyMismatch."""
     async with tx.transaction():
         known_id = await idempotency.recall(tx, once)
         if known_id is not None:
@@ -41,7 +42,7 @@ async def sell(
             country=country,
             service=service,
             operator=simulator.OPERATOR,
-            phone=None if unknown else simulator.invent_phone(country),
+            phone=None if unknown else phone or simulator.invent_phone(country),
             state=State.ORDERING if unknown else State.WAITING,
             amount_micros=money.charge_micros(offered.sell_price),
             base_price=offered.cost,

@@ -6,6 +6,7 @@
 A row is locked after its activation and before the wallet.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import LiteralString
@@ -197,6 +198,27 @@ async def of_activation(tx: Tx, activation_id: int) -> Rental | None:
 _OF_ACTIVATION: LiteralString = (
     f"select {COLUMNS} from rental where activation_id = %s and state = 'open' for update"
 )
+
+
+class Return(msgspec.Struct, frozen=True):
+    """Whether an open rental can be given back: from when on, and whether its customer has asked for that."""
+
+    activation_id: int
+    cancel_after: datetime | None
+    is_wished: bool
+
+
+async def returns(tx: Tx, activation_ids: Sequence[int]) -> dict[int, Return]:
+    """Of those of these activations that have a rental now; only read."""
+    cursor = tx.cursor(row_factory=args_row(Return))
+    await cursor.execute(_RETURNS, [list(activation_ids)])
+    return {each.activation_id: each for each in await cursor.fetchall()}
+
+
+_RETURNS: LiteralString = """
+select activation_id, cancel_after, wish is not distinct from 'cancel' and is_customers_wish from rental
+where activation_id = any (%s) and state = 'open'
+"""
 
 
 async def by_ref(tx: Tx, source_id: int, supplier_ref: str, *, locked: bool = False) -> Rental | None:

@@ -48,7 +48,7 @@ def serve(host: str, port: int, workers: int, with_demo: bool) -> None:
             migrations.migrate(base.conninfo)
             url = _url(*listener.getsockname()[:2])
             keys = asyncio.run(_demo(settings, base, url)) if with_demo else None
-            family = Family(_environment(settings))
+            family = Family(_environment(settings) | (_of_demo(url) if with_demo else {}))
             for _ in range(workers):
                 family.add("web", "--fd", str(listener.fileno()), pass_fd=listener.fileno())
             family.add("worker", "--watched")
@@ -73,6 +73,11 @@ def _environment(settings: Settings) -> dict[str, str]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}
+
+
+def _of_demo(url: str) -> dict[str, str]:
+    """Letters can be read at /mail, and their links lead here."""
+    return {"RINGLET_DEMO": "1", "RINGLET_PUBLIC_URL": os.environ.get("RINGLET_PUBLIC_URL") or url}
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from litestar.openapi.spec import OpenAPIType
 from litestar.params import Parameter, QueryParameter
 
 from ringlet import canon, ledger, metrics, money
-from ringlet.activations import browse, buy, cancel, quote, resend
+from ringlet.activations import browse, cancel, capped, quote, resend
 from ringlet.activations.browse import Wanted
 from ringlet.activations.choose import Order
 from ringlet.activations.states import State
@@ -110,7 +110,8 @@ async def get_prices(
 )
 async def post_buy(request: Req) -> Response[wire.BuyAnswer]:
     """Lease a number for one message; its price is held until the code comes or the time is up."""
-    wallet = caller(request, "activations:write").wallet
+    who = caller(request, "activations:write")
+    wallet = who.wallet
     body = await bodies.read(request, bodies.BuyBody)
     order = Order(
         service=_service(body.service, wallet),
@@ -121,7 +122,7 @@ async def post_buy(request: Req) -> Response[wire.BuyAnswer]:
         reference=body.reference,
     )
     desk = office(request).desk
-    bought = await buy.buy(desk, wallet, order, await bodies.once(request, wallet.id))
+    bought = await capped.buy(desk, wallet, order, await bodies.once(request, wallet.id), who.key)
     if bought.replayed:
         seen = await browse.look(desk, wallet.id, bought.activation.public_id)
     else:

@@ -28,10 +28,10 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[dict[str, str]]:
     """The database answers and has this version's schema."""
     try:
         async with office(request).desk.db.connection() as tx:
-            row = await (await tx.execute("select max(number) from schema_migration")).fetchone()
+            newest = await migrations.newest_applied(tx)
     except Refusal:
         return Response({"status": "database out of reach"}, status_code=HTTP_UNAVAILABLE)
-    if row is None or row[0] < NEWEST_MIGRATION:
+    if newest < NEWEST_MIGRATION:
         return Response({"status": "migrations missing: ringlet migrate"}, status_code=HTTP_UNAVAILABLE)
     return Response({"status": "ready"})
 

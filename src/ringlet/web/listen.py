@@ -9,7 +9,6 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Receive, 
 
 from ringlet.errors import Refusal, ServiceUnavailable, ValidationFailed
 from ringlet.web.api import Office, Req, caller, office
-from ringlet.web.auth import Caller
 from ringlet.web.streams import Mark, Stream
 
 SCOPE = "activations:read"
@@ -26,12 +25,15 @@ HEADERS = (
 )
 
 
-@get("/events", include_in_schema=False)
+@get("/events", operation_id="listen", summary="Hear what happens", tags=["Activations"])
 async def get_events(request: Req) -> ASGIApp:
-    """What happens to your activations, as it happens; `Last-Event-ID` resumes after that event."""
+    """What happens to your activations as server-sent events, as it happens, on a connection that stays open.
+
+    After a break send the last `id` that you had as `Last-Event-ID`.
+    """
     who, after = caller(request, SCOPE), _after(request)
     mark = await office(request).streams.ready(who.wallet.id, resumes=after is not None)
-    return Connection(office(request), who, mark, after).serve
+    return KeyConnection(office(request), who.wallet.id, mark, after).serve
 
 
 def _after(request: Req) -> int | None:
@@ -47,15 +49,17 @@ def _after(request: Req) -> int | None:
 class Connection:
     """One client that listens."""
 
-    def __init__(self, office: Office, who: Caller, mark: Mark, after: int | None) -> None:
+    def __init__(
+        self, office: Office, wallet_id: int, mark: Mark, after: int | None = None, *, is_brief: bool = False
+    ) -> None:
         self._office = office
-        self._wallet_id = who.wallet.id
+        self._wallet_id = wallet_id
         self._mark = mark
         self._after = after
-        self._stream = Stream()
+        self._stream = Stream(is_brief=is_brief)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Until the client goes, its key ends, it does not read, or the process ends."""
+        """Until the client goes, may not listen any more, it does not read, or the process ends."""
         stream = self._stream
         watch = asyncio.create_task(_until_gone(receive, stream))
         try:
@@ -104,6 +108,14 @@ class Connection:
             stream.is_sending = True
             await _send(send, block)
             stream.is_sending = False
+
+    async def _is_let_in(self, _scope: HTTPScope) -> bool:
+        """Asked with every heartbeat."""
+        return True
+
+
+class KeyConnection(Connection):
+    """A client with an API key."""
 
     async def _is_let_in(self, scope: HTTPScope) -> bool:
         """Whether the key is still good; a database that is away changes nothing about that."""

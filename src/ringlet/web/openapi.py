@@ -20,8 +20,17 @@ from ringlet import __version__, errors
 from ringlet.errors import Refusal
 from ringlet.web import agent, bodies, webhook_wire, wire
 from ringlet.web.documents import Document, respond
-
-Json = dict[str, Any]
+from ringlet.web.openapi_parts import (
+    EVENTS_EXAMPLE,
+    EVERYWHERE,
+    HEADERS,
+    HEADERS_OF,
+    LINKS,
+    PARAMETER_EXAMPLES,
+    PARAMETERS,
+    PATH_PATTERNS,
+    Json,
+)
 
 DESCRIPTION = """\
 Lease a phone number for one verification message and read the code that comes to it.
@@ -62,8 +71,14 @@ BODIES: Mapping[str, type[msgspec.Struct]] = {
     "recoverWebhook": webhook_wire.RecoverBody,
 }
 
-#: operations that an Idempotency-Key makes once; decision 22 tells why webhooks need none
-ONCE = {"buy", "resend", "cancel"}
+#: operations that an Idempotency-Key makes once
+ONCE = {
+    "buy", "resend", "cancel",
+    "createWebhook", "rotateWebhookSecret", "testWebhook", "replayDelivery", "recoverWebhook",
+}  # fmt: skip
+
+#: operations that answer with events until one of both sides ends it
+STREAMS = {"listen"}
 
 #: what the door and the machine room can answer to every request of the API
 ANYWHERE: tuple[type[Refusal], ...] = (
@@ -80,17 +95,18 @@ REFUSALS: Mapping[str, tuple[type[Refusal], ...]] = {
     "resend": (errors.InsufficientBalance, errors.NotFound, errors.ResendRejected, *_ONCE),
     "cancel": (errors.NotFound, errors.CancelRejected, *_ONCE),
     "listActivations": (errors.ValidationFailed,),
+    "listen": (errors.ValidationFailed,),
     "getStatistics": (errors.ValidationFailed,),
     "listOperators": (errors.NotFound, errors.ValidationFailed),
-    "createWebhook": (errors.WebhookRejected, errors.ValidationFailed),
+    "createWebhook": (errors.WebhookRejected, *_ONCE),
     "getWebhook": (errors.NotFound,),
     "changeWebhook": (errors.NotFound, errors.WebhookRejected, errors.ValidationFailed),
     "deleteWebhook": (errors.NotFound,),
-    "rotateWebhookSecret": (errors.NotFound, errors.WebhookRejected),
-    "testWebhook": (errors.NotFound, errors.WebhookRejected),
+    "rotateWebhookSecret": (errors.NotFound, errors.WebhookRejected, *_ONCE),
+    "testWebhook": (errors.NotFound, errors.WebhookRejected, *_ONCE),
     "listDeliveries": (errors.NotFound, errors.ValidationFailed),
-    "replayDelivery": (errors.NotFound, errors.WebhookRejected),
-    "recoverWebhook": (errors.NotFound, errors.WebhookRejected, errors.ValidationFailed),
+    "replayDelivery": (errors.NotFound, errors.WebhookRejected, *_ONCE),
+    "recoverWebhook": (errors.NotFound, errors.WebhookRejected, *_ONCE),
 }
 
 #: operations whose answers are kept in memory and carry an ETag
@@ -101,67 +117,6 @@ AGENT_REFUSALS = {
     400: "Not a message that can be taken; repeating it does not help",
     401: "No such agent key",
     503: "Not kept: the database is out of reach. Repeat it",
-}
-
-#: example values of the parameters, by name
-PARAMETER_EXAMPLES: Mapping[str, object] = {
-    "service": "ig", "country": 6, "activation_id": "4390520873", "wait": 0, "page": 1, "per_page": 25,
-    "status": "completed", "from": "2025-11-08T00:00:00Z", "to": "2030-01-01T00:00:00Z",
-    "reference": "order-1001", "cursor": "737",
-    "webhook_id": "wh_0A1b2C3d4E5f6G7h8I9j0K", "delivery_id": "88012",
-}  # fmt: skip
-
-#: what is no string of digits in an address
-PATH_PATTERNS: Mapping[str, str] = {"webhook_id": "^wh_[0-9A-Za-z]{22}$"}
-
-_WHOLE: Json = {"type": "integer", "minimum": 0}
-
-HEADERS: Mapping[str, Json] = {
-    "X-Request-Id": {
-        "description": "Names this request in our log", "required": True,
-        "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
-    },
-    "RateLimit-Limit": {"description": "Requests a second for this key; absent without limit", "schema": _WHOLE},
-    "RateLimit-Remaining": {"description": "Requests that are left at once", "schema": _WHOLE},
-    "RateLimit-Reset": {"description": "Seconds until the whole allowance is back", "schema": _WHOLE},
-    "Retry-After": {"description": "Seconds to wait before the next try", "schema": _WHOLE},
-    "ETag": {
-        "description": "Send it back as If-None-Match", "required": True,
-        "schema": {"type": "string", "pattern": '^"[0-9a-z-]+"$'},
-    },
-    "Idempotent-Replayed": {
-        "description": "This key had already done it: the same answer again",
-        "schema": {"type": "string", "enum": ["true"]},
-    },
-    "WWW-Authenticate": {"description": "How to sign in", "required": True, "schema": {"type": "string"}},
-}  # fmt: skip
-
-_EVERYWHERE = ("X-Request-Id", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-
-#: status → the headers that it adds
-HEADERS_OF = {401: ("WWW-Authenticate",), 409: ("Retry-After",), 429: ("Retry-After",), 503: ("Retry-After",)}
-
-PARAMETERS: Mapping[str, Json] = {
-    "IdempotencyKey": {
-        "name": "Idempotency-Key", "in": "header", "required": False,
-        "description": "What was done under this key is done once; kept 72 hours for the account",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
-    },
-    "IfNoneMatch": {
-        "name": "If-None-Match", "in": "header", "required": False,
-        "description": "The ETag of the answer that you have; 304 when it is still the answer",
-        "schema": {"type": "string"},
-        "example": '"3f786850e387550fdab836ed7e6dc881"',
-    },
-}  # fmt: skip
-
-_BOUGHT = "$response.body#/activation/activation_id"
-
-#: what follows a purchase
-LINKS: Mapping[str, Json] = {
-    "status": {"operationId": "getStatus", "parameters": {"activation_id": _BOUGHT}},
-    "resend": {"operationId": "resend", "requestBody": {"activation_id": _BOUGHT}},
-    "cancel": {"operationId": "cancel", "requestBody": {"activation_id": _BOUGHT}},
 }
 
 
@@ -185,7 +140,10 @@ def document(public: Sequence[ControllerRouterHandler]) -> Json:
     for methods in whole["paths"].values():
         for operation in methods.values():
             name = operation["operationId"]
-            _describe(operation, answers[name], examples.get(name, {}))
+            if name in STREAMS:
+                _describe_stream(operation)
+            else:
+                _describe(operation, answers[name], examples.get(name, {}))
     whole["security"] = [{"apiKey": []}]
     whole["components"] = _components(answers)
     adjusted: Json = _adjusted(whole)
@@ -210,7 +168,21 @@ def _answers(reader: Litestar) -> dict[str, type[msgspec.Struct]]:
         str(each.operation_id): each.parsed_fn_signature.return_type.inner_types[0].annotation
         for route in reader.routes
         for each in getattr(route, "route_handlers", ())
-        if isinstance(each, HTTPRouteHandler) and each.operation_id
+        if isinstance(each, HTTPRouteHandler) and each.operation_id and each.operation_id not in STREAMS
+    }
+
+
+def _describe_stream(operation: Json) -> None:
+    """What a client that knows server-sent events needs; their JSON is described in docs/events.md."""
+    operation.pop("deprecated", None)
+    operation["parameters"] = [
+        {"$ref": "#/components/parameters/LastEventId"},
+        {"$ref": "#/components/parameters/LastEventIdQuery"},
+    ]
+    content = {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS_EXAMPLE}}
+    operation["responses"] = {
+        "200": _response("Events from now on, without end", content),
+        **_refusals(operation["operationId"]),
     }
 
 
@@ -277,7 +249,7 @@ def _content(kind: type[msgspec.Struct], examples: Mapping[str, object]) -> Json
 
 
 def _response(description: str, content: Json | None, more_headers: Sequence[str] = ()) -> Json:
-    names = (*_EVERYWHERE, *more_headers)
+    names = (*EVERYWHERE, *more_headers)
     response: Json = {
         "description": description,
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},

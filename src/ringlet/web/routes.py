@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import structlog
-from litestar import Litestar, Router
+from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
@@ -14,12 +15,14 @@ from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.success import Figures
 from ringlet.web import agent, api, fivesim, health, hints, listen, openapi, refusals, statistics, webhooks
-from ringlet.web.api import Office
+from ringlet.web.api import Office, Req
 from ringlet.web.auth import KeyRing
 from ringlet.web.door import Door
 from ringlet.web.handler import routes as handler
 from ringlet.web.handler.tables import Tables
 from ringlet.web.limits import Limits
+from ringlet.web.pages import errors as page_errors
+from ringlet.web.pages.routes import router as pages
 from ringlet.web.prices import CodeLists, PriceTables
 from ringlet.web.statuses import Statuses
 from ringlet.web.streams import LISTENS_RENEWED_S, Streams
@@ -44,14 +47,16 @@ def make(desk: Desk) -> Door:
         tables=PriceTables(desk),
         codes=CodeLists(desk),
     )
-    public: list[ControllerRouterHandler] = [api.router, statistics.router, webhooks.router, agent.push_sms]
+    public: list[ControllerRouterHandler] = [
+        api.router, listen.router, statistics.router, webhooks.router, agent.push_sms,
+    ]  # fmt: skip
     app = Litestar(
         route_handlers=[
-            *public, listen.router, *handler.HANDLERS, hints.take_hint, fivesim.router, _health(),
+            *public, *handler.HANDLERS, hints.take_hint, fivesim.router, _health(), pages,
             openapi.handler(public),
         ],
         exception_handlers={
-            Refusal: refusals.render, HTTPException: refusals.render, Exception: refusals.render,
+            Refusal: refusals.render, HTTPException: _render, Exception: refusals.render,
         },
         request_max_body_size=BODY_MAX,
         state=State({"office": office, "handler_tables": Tables(desk)}),
@@ -61,6 +66,13 @@ def make(desk: Desk) -> Door:
         debug=False,
     )  # fmt: skip
     return Door(app, office)
+
+
+def _render(request: Req, error: HTTPException) -> Response[Any]:
+    """An address that we do not have: a page for browsers, the contract's form for programs."""
+    if page_errors.is_for_people(request, error):
+        return page_errors.ErrorPage(request, error)
+    return refusals.render(request, error)
 
 
 def _health() -> Router:

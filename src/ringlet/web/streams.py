@@ -34,7 +34,9 @@ log = structlog.get_logger("ringlet.streams")
 class Stream:
     """One connection: what is to be sent to it. Its own task sends and looks at `is_over`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_brief: bool = False) -> None:
+        #: told only that something changed, not what
+        self.is_brief = is_brief
         #: what it has had already, when it resumes
         self.after = 0
         self.is_over = False
@@ -105,10 +107,10 @@ class Hub:
             return
         if not is_settled:
             self.early.add(each.id)
-        block = each.block(is_settled=is_settled)
+        block, brief = each.block(is_settled=is_settled), each.brief()
         for stream in self.streams:
             if each.id > stream.after:
-                stream.push(block)
+                stream.push(brief if stream.is_brief else block)
 
     def has_settled(self, up_to: int) -> None:
         """Everything up to this id was handed out."""

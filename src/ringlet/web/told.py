@@ -21,11 +21,21 @@ class Told(msgspec.Struct, frozen=True):
     wallet_id: int
     type: str
     body: bytes
+    #: the activation's public id, when it is about one
+    about: int | None = None
 
     def block(self, *, is_settled: bool) -> bytes:
         """A block of the stream. What may still be followed by an older event carries no id to resume from."""
         mark = b"id: %d\n" % self.id if is_settled else b""
         return b"%bevent: %b\ndata: %b\n\n" % (mark, self.type.encode(), self.body)
+
+    def brief(self) -> bytes:
+        """Only what has changed: an activation of this id, or the balance."""
+        return (
+            b"event: balance\ndata:\n\n"
+            if self.about is None
+            else b"event: activation\ndata: %d\n\n" % self.about
+        )
 
 
 async def after(tx: Tx, marks: Mapping[int, int], up_to: int, limit: int) -> list[Told]:
@@ -76,7 +86,8 @@ async def _read(tx: Tx, statement: LiteralString, values: Mapping[str, object]) 
         activation = activations.get(event.activation_id or 0)
         seen = None if activation is None else payload.then(event, activation, messages[activation.id])
         body = payload.body("standard", event, seen)
-        told.append(Told(event.id, event.wallet_id, event.type, body))
+        about = None if activation is None else activation.public_id
+        told.append(Told(event.id, event.wallet_id, event.type, body, about))
     return told
 
 

@@ -28,7 +28,9 @@ async def post_webhook(request: Req) -> Response[spell.WebhookSecretAnswer]:
     wallet = caller(request, SCOPE).wallet
     body = await bodies.read(request, spell.WebhookBody)
     new = endpoints.NewEndpoint(body.url, body.types, body.description, body.form)
-    return _answer(spell.with_secret(await endpoints.create(office(request).desk, wallet.id, new)))
+    once = await bodies.once(request, wallet.id)
+    made = await endpoints.create(office(request).desk, wallet.id, new, once)
+    return _answer(spell.with_secret(made), replayed=made.replayed)
 
 
 @get("/webhooks", operation_id="listWebhooks", summary="Your webhooks", tags=TAG)
@@ -73,9 +75,9 @@ async def delete_webhook(request: Req, webhook_id: WebhookId) -> Response[spell.
 async def post_rotate(request: Req, webhook_id: WebhookId) -> Response[spell.WebhookSecretAnswer]:
     """For 24 hours webhooks are signed with the new and the old ones."""
     wallet = caller(request, SCOPE).wallet
-    return _answer(
-        spell.with_secret(await endpoints.rotate(office(request).desk, wallet.id, _id(webhook_id)))
-    )
+    once = await bodies.once(request, wallet.id)
+    made = await endpoints.rotate(office(request).desk, wallet.id, _id(webhook_id), once)
+    return _answer(spell.with_secret(made), replayed=made.replayed)
 
 
 @post("/webhooks/{webhook_id:str}/test", operation_id="testWebhook", summary="Send a test event", status_code=200,
@@ -83,8 +85,9 @@ async def post_rotate(request: Req, webhook_id: WebhookId) -> Response[spell.Web
 async def post_test(request: Req, webhook_id: WebhookId) -> Response[spell.WebhookQueuedAnswer]:
     """An event of type `webhook.test`, to this webhook alone; in the form `field` a made-up message."""
     wallet = caller(request, SCOPE).wallet
-    sent = await log.send_test(office(request).desk, wallet.id, _id(webhook_id))
-    return _answer(spell.WebhookQueuedAnswer(str(sent)))
+    once = await bodies.once(request, wallet.id)
+    sent = await log.send_test(office(request).desk, wallet.id, _id(webhook_id), once)
+    return _answer(spell.WebhookQueuedAnswer(str(sent.delivery_id)), replayed=sent.replayed)
 
 
 @get(
@@ -114,8 +117,9 @@ async def post_replay(
     wallet = caller(request, SCOPE).wallet
     if not (delivery_id.isascii() and delivery_id.isdigit() and len(delivery_id) <= 18):  # noqa: PLR2004
         raise NotFound("No such delivery")
-    await log.replay(office(request).desk, wallet.id, _id(webhook_id), int(delivery_id))
-    return _answer(spell.WebhookQueuedAnswer(delivery_id))
+    once = await bodies.once(request, wallet.id)
+    sent = await log.replay(office(request).desk, wallet.id, _id(webhook_id), int(delivery_id), once)
+    return _answer(spell.WebhookQueuedAnswer(delivery_id), replayed=sent.replayed)
 
 
 @post("/webhooks/{webhook_id:str}/recover", operation_id="recoverWebhook", summary="Send all failed ones again",
@@ -124,8 +128,9 @@ async def post_recover(request: Req, webhook_id: WebhookId) -> Response[spell.Re
     """All events since then whose delivery has failed for good, after a receiver's long outage."""
     wallet = caller(request, SCOPE).wallet
     body = await bodies.read(request, spell.RecoverBody)
-    count = await log.recover(office(request).desk, wallet.id, _id(webhook_id), body.since)
-    return _answer(spell.RecoveredAnswer(count))
+    once = await bodies.once(request, wallet.id)
+    done = await log.recover(office(request).desk, wallet.id, _id(webhook_id), body.since, once)
+    return _answer(spell.RecoveredAnswer(done.count), replayed=done.replayed)
 
 
 def _id(text: str) -> str:
@@ -135,9 +140,9 @@ def _id(text: str) -> str:
     return text
 
 
-def _answer(body: msgspec.Struct) -> Response[Any]:
+def _answer(body: msgspec.Struct, *, replayed: bool = False) -> Response[Any]:
     """These answers hold secrets or change all the time."""
-    answer = wire.answer(body)
+    answer = wire.answer(body, replayed=replayed)
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

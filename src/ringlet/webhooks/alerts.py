@@ -24,6 +24,23 @@ update wallet set low_balance_micros = %s, is_low = false where customer_id = %s
 """
 
 
+async def mark_of(tx: Tx, wallet_id: int) -> int | None:
+    """The mark of a wallet, in micro-units; None = never told."""
+    row = await (
+        await tx.execute("select low_balance_micros from wallet where id = %s", [wallet_id])
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+async def set_wallet_mark(desk: Desk, wallet_id: int, mark_micros: int | None) -> None:
+    """The mark of the owner's own wallet; None = never told. Refuses: ServiceUnavailable."""
+    async with desk.db.transaction() as tx:
+        await tx.execute(_SET_WALLET_MARK, [mark_micros, wallet_id])
+
+
+_SET_WALLET_MARK: LiteralString = "update wallet set low_balance_micros = %s, is_low = false where id = %s"
+
+
 async def tell_low_balances(desk: Desk) -> int:
     """Tell whoever has fallen below his mark; returns how many. Refuses: ServiceUnavailable."""
     async with desk.db.transaction() as tx:

@@ -108,7 +108,7 @@ async def _load(tx: Tx, desk: Desk, claimed: Sequence[Claimed]) -> list[Task]:
     keys: dict[int, list[str]] = {}
     for endpoint_id, stored in await endpoints.secrets_of(tx, list(found)):
         keys.setdefault(endpoint_id, []).extend(_unsealed(desk, endpoint_id, stored))
-    events = await _events(tx, {each.event_id for each in claimed})
+    events = await load_events(tx, {each.event_id for each in claimed})
     for each in claimed:
         if each.event_id not in events:
             await tx.execute(_END, [each.id])
@@ -144,7 +144,7 @@ select {ENDPOINT_COLUMNS} from webhook_endpoint where id = any(%s) and disabled_
 """
 
 
-async def _events(tx: Tx, ids: AbstractSet[int]) -> dict[int, tuple[Event, Seen | None]]:
+async def load_events(tx: Tx, ids: AbstractSet[int]) -> dict[int, tuple[Event, Seen | None]]:
     """The events that are still kept, each with its activation as it was then."""
     cursor = tx.cursor(row_factory=args_row(Event))
     events = await (await cursor.execute(_EVENTS, [list(ids)])).fetchall()

@@ -14,8 +14,11 @@ from ringlet import events, sealed
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, WebhookRejected
+from ringlet.idempotency import Once
 from ringlet.tokens import ALPHABET
+from ringlet.webhooks import answers
 from ringlet.webhooks.addresses import Guard
+from ringlet.webhooks.answers import Answer
 
 PER_WALLET_MAX = 20
 SECRET_BYTES = 32
@@ -51,8 +54,8 @@ class NewEndpoint(msgspec.Struct, frozen=True):
     form: str = "standard"
 
 
-class Made(msgspec.Struct, frozen=True):
-    """An endpoint with a new secret, shown this once."""
+class Made(Answer, frozen=True):
+    """An endpoint with a new secret, shown this once (and to who repeats the request under its key)."""
 
     endpoint: Endpoint
     secret: str
@@ -61,14 +64,19 @@ class Made(msgspec.Struct, frozen=True):
 COLUMNS: LiteralString = "id, public_id, wallet_id, url, description, form, types, failing_since, disabled_at, disabled_why, created_at"
 
 
-async def create(desk: Desk, wallet_id: int, new: NewEndpoint) -> Made:
-    """A new endpoint. Refuses: ValidationFailed (the address), WebhookRejected (too many, or there already)."""
+async def create(desk: Desk, wallet_id: int, new: NewEndpoint, once: Once | None = None) -> Made:
+    """A new endpoint; the same `once` makes one.
+
+    Refuses: ValidationFailed (the address), WebhookRejected (too many, or there already), IdempotencyMismatch.
+    """
     Guard(desk.settings).check(new.url)
     types = FIELD_TYPES if new.form == "field" else tuple(dict.fromkeys(new.types))
     public_id = "wh_" + "".join(secrets.choice(ALPHABET) for _ in range(22))
     values = [public_id, wallet_id, new.url, new.description, new.form, list(types)]
     try:
         async with desk.db.transaction() as tx:
+            if (known := await answers.recall(tx, desk, once, Made)) is not None:
+                return known
             await _lock_wallet(tx, wallet_id)
             if len(await _of_wallet(tx, wallet_id)) >= PER_WALLET_MAX:
                 raise WebhookRejected(f"You have {PER_WALLET_MAX} webhooks already, which is the most")
@@ -77,9 +85,9 @@ async def create(desk: Desk, wallet_id: int, new: NewEndpoint) -> Made:
             assert endpoint is not None
             secret = await _add_secret(tx, desk, endpoint.id)
             await _note_listening(tx, wallet_id)
+            return await answers.keep(tx, desk, once, Made(endpoint, secret))
     except UniqueViolation as error:
         raise WebhookRejected("You have a webhook with this url already") from error
-    return Made(endpoint, secret)
 
 
 _CREATE: LiteralString = f"""
@@ -228,9 +236,14 @@ where endpoint_id = %s and due_at is not null
 """
 
 
-async def rotate(desk: Desk, wallet_id: int, public_id: str) -> Made:
-    """A new secret; those before it sign beside it for a day. Refuses: NotFound, WebhookRejected (too often)."""
+async def rotate(desk: Desk, wallet_id: int, public_id: str, once: Once | None = None) -> Made:
+    """A new secret; those before it sign beside it for a day. The same `once` rotates once.
+
+    Refuses: NotFound, WebhookRejected (too often), IdempotencyMismatch.
+    """
     async with desk.db.transaction() as tx:
+        if (known := await answers.recall(tx, desk, once, Made)) is not None:
+            return known
         await _lock_wallet(tx, wallet_id)
         endpoint = await by_public_id(tx, wallet_id, public_id)
         await tx.execute(_FORGET_SECRETS, [endpoint.id])
@@ -240,7 +253,7 @@ async def rotate(desk: Desk, wallet_id: int, public_id: str) -> Made:
             raise WebhookRejected(
                 f"{SECRETS_MAX} secrets of this webhook are in use; the oldest ends within a day"
             )
-    return Made(endpoint, secret)
+        return await answers.keep(tx, desk, once, Made(endpoint, secret))
 
 
 _FORGET_SECRETS: LiteralString = "delete from webhook_secret where endpoint_id = %s and good_until <= now()"

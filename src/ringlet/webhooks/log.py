@@ -11,7 +11,9 @@ from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, WebhookRejected
 from ringlet.feed import announce
-from ringlet.webhooks import endpoints
+from ringlet.idempotency import Once
+from ringlet.webhooks import answers, endpoints
+from ringlet.webhooks.answers import Answer
 from ringlet.webhooks.endpoints import Endpoint
 from ringlet.webhooks.payload import TEST
 
@@ -50,6 +52,18 @@ class Logged(msgspec.Struct, frozen=True):
     attempts: Sequence[Attempt]
 
 
+class Queued(Answer, frozen=True):
+    """A delivery that is due now."""
+
+    delivery_id: int
+
+
+class Recovered(Answer, frozen=True):
+    """So many deliveries are due now."""
+
+    count: int
+
+
 async def deliveries(desk: Desk, wallet_id: int, public_id: str, before_id: int | None) -> list[Logged]:
     """A page of an endpoint's deliveries, newest first. Refuses: NotFound, ServiceUnavailable."""
     async with desk.db.connection() as tx:
@@ -84,13 +98,21 @@ def _grouped(rows: Sequence[tuple[Any, ...]]) -> list[Logged]:
     return [Logged(delivery, attempts) for delivery, attempts in found.values()]
 
 
-async def replay(desk: Desk, wallet_id: int, public_id: str, delivery_id: int) -> None:
-    """Send one again, whatever became of it; it keeps its webhook-id. Refuses: NotFound, WebhookRejected."""
+async def replay(
+    desk: Desk, wallet_id: int, public_id: str, delivery_id: int, once: Once | None = None
+) -> Queued:
+    """Send one again, whatever became of it; it keeps its webhook-id.
+
+    Refuses: NotFound, WebhookRejected, IdempotencyMismatch.
+    """
     async with desk.db.transaction() as tx:
+        if (known := await answers.recall(tx, desk, once, Queued)) is not None:
+            return known
         endpoint = await _enabled(tx, wallet_id, public_id)
         if (await tx.execute(_REPLAY, [delivery_id, endpoint.id])).rowcount == 0:
             raise NotFound("No such delivery")
         await announce(tx, events.TOPIC, wallet_id)
+        return await answers.keep(tx, desk, once, Queued(delivery_id))
 
 
 async def _enabled(tx: Tx, wallet_id: int, public_id: str) -> Endpoint:
@@ -107,16 +129,20 @@ where id = %s and endpoint_id = %s
 """
 
 
-async def recover(desk: Desk, wallet_id: int, public_id: str, since: datetime) -> int:
-    """Send again all that has failed for good since then, the oldest first; returns how many, 10,000 at most.
+async def recover(
+    desk: Desk, wallet_id: int, public_id: str, since: datetime, once: Once | None = None
+) -> Recovered:
+    """Send again all that has failed for good since then, the oldest first, 10,000 at most.
 
-    Refuses: NotFound, WebhookRejected.
+    Refuses: NotFound, WebhookRejected, IdempotencyMismatch.
     """
     async with desk.db.transaction() as tx:
+        if (known := await answers.recall(tx, desk, once, Recovered)) is not None:
+            return known
         endpoint = await _enabled(tx, wallet_id, public_id)
         done = await tx.execute(_RECOVER, [endpoint.id, since, RECOVERED_AT_ONCE_MAX])
         await announce(tx, events.TOPIC, wallet_id)
-    return done.rowcount
+        return await answers.keep(tx, desk, once, Recovered(done.rowcount))
 
 
 _RECOVER: LiteralString = """
@@ -126,14 +152,16 @@ where id in (select id from delivery where endpoint_id = %s and created_at >= %s
 """
 
 
-async def send_test(desk: Desk, wallet_id: int, public_id: str) -> int:
-    """An event of no consequence for this endpoint alone; returns its delivery. Refuses: NotFound, WebhookRejected."""
+async def send_test(desk: Desk, wallet_id: int, public_id: str, once: Once | None = None) -> Queued:
+    """An event of no consequence for this endpoint alone. Refuses: NotFound, WebhookRejected, IdempotencyMismatch."""
     async with desk.db.transaction() as tx:
+        if (known := await answers.recall(tx, desk, once, Queued)) is not None:
+            return known
         endpoint = await _enabled(tx, wallet_id, public_id)
         row = await (await tx.execute(_TEST, [wallet_id, TEST, endpoint.id])).fetchone()
         assert row is not None
         await announce(tx, events.TOPIC, wallet_id)
-    return int(row[0])
+        return await answers.keep(tx, desk, once, Queued(int(row[0])))
 
 
 _TEST: LiteralString = """

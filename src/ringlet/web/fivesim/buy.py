@@ -7,11 +7,12 @@ from typing import Any
 from litestar import Request, Response, get
 
 from ringlet import canon, metrics, money
-from ringlet.activations import buy
+from ringlet.activations import capped
 from ringlet.activations.browse import Seen
 from ringlet.activations.choose import Order
 from ringlet.activations.order import Bought
 from ringlet.activations.quote import best
+from ringlet.customers import ApiKey
 from ringlet.desk import Desk
 from ringlet.errors import MaxPriceExceeded, NoNumbers
 from ringlet.ledger import Wallet
@@ -33,7 +34,8 @@ _REF = re.compile(r"[^\x00-\x1f\x7f]{1,255}")
 @get("/buy/activation/{country:str}/{operator:str}/{product:str}")
 async def buy_activation(request: Req, country: Part, operator: Part, product: Part) -> Response[Any]:
     """Lease a number for one product. An order whose number is not known yet is PENDING and has no phone."""
-    wallet = caller(request, "activations:write").wallet
+    who = caller(request, "activations:write")
+    wallet = who.wallet
     desk = office(request).desk
     countries = _countries(country)
     operators = _operators(desk, wallet, countries, operator)
@@ -43,7 +45,7 @@ async def buy_activation(request: Req, country: Part, operator: Part, product: P
         Order(service, each, max_price=max_price, operators=operators, reference=reference)
         for each in (countries or _best_countries(desk, wallet, service))
     ]
-    bought = await _buy(desk, wallet, tried)
+    bought = await _buy(desk, wallet, tried, who.key)
     metrics.SALES.labels(wallet.mode).inc()
     about(request, bought.activation.public_id)
     return orders.answer(orders.of_seen(Seen(bought.activation, ())))
@@ -56,16 +58,16 @@ async def buy_hosting(request: Req, country: Part, operator: Part, product: Part
     raise Complaint(NO_PRODUCT)
 
 
-async def _buy(desk: Desk, wallet: Wallet, tried: list[Order]) -> Bought:
+async def _buy(desk: Desk, wallet: Wallet, tried: list[Order], key: ApiKey) -> Bought:
     """From the first of these countries that has a number."""
     for order in tried[:-1]:
         try:
-            return await buy.buy(desk, wallet, order)
+            return await capped.buy(desk, wallet, order, None, key)
         except (NoNumbers, MaxPriceExceeded):
             continue
     if not tried:
         raise NoNumbers
-    return await buy.buy(desk, wallet, tried[-1])
+    return await capped.buy(desk, wallet, tried[-1], None, key)
 
 
 def _countries(text: str) -> list[int]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 
-from ringlet import canon, ledger, money
+from ringlet import canon, customers, ledger, money
 from ringlet.activations import browse
 from ringlet.activations.browse import Wanted
 from ringlet.activations.states import TERMINAL, State
@@ -29,10 +29,8 @@ async def get_profile(request: Req) -> Response[Any]:
     desk = office(request).desk
     async with desk.db.connection() as tx:
         balance = await ledger.balance(tx, wallet.id)
-        cursor = await tx.execute("select email from customer where id = %s", [wallet.customer_id])
-        row = await cursor.fetchone()
-    assert row is not None
-    return encoded(encode(_profile(wallet, str(row[0]), balance) | await _habits(desk, wallet)))
+        email = await customers.email(tx, wallet.customer_id)
+    return encoded(encode(_profile(wallet, email, balance) | await _habits(desk, wallet)))
 
 
 def _profile(wallet: Wallet, email: str, balance: Balance) -> dict[str, object]:

@@ -12,6 +12,7 @@ from litestar import Request
 from litestar.exceptions import HTTPException
 
 from ringlet import canon, money
+from ringlet.customers import ApiKey
 from ringlet.errors import ValidationFailed
 from ringlet.ledger import Wallet
 from ringlet.suppliers import simulator
@@ -95,12 +96,16 @@ class Ask:
     request: Request[Any, Any, Any]
     office: Office
     wallet: Wallet
+    key: ApiKey
     given: Parameters
     is_later: bool
 
     def service(self, name: str = "service", refused_as: str = "BAD_SERVICE") -> str:
         """The service that is asked for. Refuses: No BAD_SERVICE."""
-        text = self.given.text(name)
+        return self.known_service(self.given.text(name), refused_as)
+
+    def known_service(self, text: str, refused_as: str = "BAD_SERVICE") -> str:
+        """One that can be bought with this key. Refuses: No BAD_SERVICE."""
         if text in canon.services() or (self.wallet.mode == "test" and text in simulator.MAGIC):
             return text
         raise No(refused_as, details="No such service; getServicesList has them")

@@ -2,12 +2,13 @@
 
 import hashlib
 import re
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from ringlet import canon, metrics
-from ringlet.activations import buy, quote
+from ringlet.activations import capped, quote, several
 from ringlet.activations.choose import Order
 from ringlet.activations.order import Bought
 from ringlet.activations.states import State
@@ -23,8 +24,11 @@ from ringlet.web.handler.words import No
 
 PREFIXES_MAX = 50
 COUNTRIES_TRIED_MAX = 5
+SERVICES_MAX = 20
 #: Prices have seven places and charges six: who limits the price to what he was charged last time may buy again.
 HALF_A_MICRO = Decimal("0.0000005")
+
+T = TypeVar("T")
 
 _PREFIX = re.compile(r"\+?([0-9]{1,15})")
 _OPERATORS = re.compile(r"[A-Za-z0-9_.,-]{0,255}")
@@ -32,21 +36,52 @@ _OPERATORS = re.compile(r"[A-Za-z0-9_.,-]{0,255}")
 
 async def get_number(ask: Ask) -> Answer:
     """A number in one line."""
-    row = await _bought(ask)
+    row = await _bought(ask, ask.service())
     return Answer(f"ACCESS_NUMBER:{row.public_id}:{row.phone}")
 
 
 async def get_number_v2(ask: Ask) -> Answer:
     """A number with its price and its times."""
-    return Answer(spelled(await _bought(ask), ask))
+    return Answer(spelled(await _bought(ask, ask.service()), ask))
 
 
 async def get_multi_service_number(ask: Ask) -> Answer:
-    """One number for several services is not offered."""
-    for service in ask.given.text("multiService", "service").split(","):
-        if service not in canon.services():
-            raise No("BAD_SERVICE")
-    raise NoNumbers
+    """One number for several services: an activation for each, or nothing. Without forwarding."""
+    services = _services(ask)
+    _refuse_other_kinds(ask)
+    if any(part.strip() not in {"", "0"} for part in ask.given.text("multiForward").split(",")):
+        raise NoNumbers
+    alone = len(services) == 1  # suppliers can serve that too
+    rows = [await _bought(ask, services[0])] if alone else await _bought_together(ask, services)
+    return Answer([{"phone": row.phone, "activation": row.public_id, "service": row.service} for row in rows])
+
+
+def _services(ask: Ask) -> list[str]:
+    """The services of `multiService`, each once. Refuses: No BAD_SERVICE."""
+    named = [part.strip() for part in ask.given.text("multiService", "service").split(",")]
+    services = list(dict.fromkeys(ask.known_service(text) for text in named))
+    if len(services) > SERVICES_MAX:
+        raise No("BAD_SERVICE", details=f"At most {SERVICES_MAX} services for one number")
+    return services
+
+
+async def _bought_together(ask: Ask, services: Sequence[str]) -> Sequence[Activation]:
+    country, once, wishes = ask.country(), _once(ask), _wishes(ask)
+    countries = _cheapest(ask, services[0]) if country is None else [country]
+    bought = await _first(countries, lambda place: _together_in(ask, services, place, wishes, once))
+    first = bought.activations[0]
+    about(ask.request, first.public_id)
+    if bought.replayed:
+        raise _exists(first)
+    metrics.SALES.labels(ask.wallet.mode).inc(len(bought.activations))
+    return bought.activations
+
+
+async def _together_in(
+    ask: Ask, services: Sequence[str], country: int, wishes: dict[str, Any], once: Once | None
+) -> several.Bought:
+    orders = [Order(service, country, **wishes) for service in services]
+    return await capped.several(ask.office.desk, ask.wallet, orders, once, ask.key)
 
 
 def spelled(row: Activation, ask: Ask) -> dict[str, Any]:
@@ -67,24 +102,26 @@ def spelled(row: Activation, ask: Ask) -> dict[str, Any]:
     }
 
 
-async def _bought(ask: Ask) -> Activation:
-    service, country = ask.service(), ask.country()
+async def _bought(ask: Ask, service: str) -> Activation:
+    country = ask.country()
     _refuse_other_kinds(ask)
     once = _once(ask)
     wishes = _wishes(ask)
-    if country is None:
-        bought = await _anywhere(ask, service, wishes, once)
-    else:
-        bought = await _in(ask, service, country, wishes, once)
+    countries = _cheapest(ask, service) if country is None else [country]
+    bought = await _first(countries, lambda place: _in(ask, service, place, wishes, once))
     row = bought.activation
     about(ask.request, row.public_id)
     if bought.replayed:
-        info = {"activationId": row.public_id}
-        raise No("ORDER_ALREADY_EXISTS", details="This orderId was used already", info=info)
+        raise _exists(row)
     metrics.SALES.labels(ask.wallet.mode).inc()
     if row.state == State.ORDERING:
         raise ServiceUnavailable("The outcome of this order is not known yet")
     return row
+
+
+def _exists(row: Activation) -> No:
+    info = {"activationId": row.public_id}
+    return No("ORDER_ALREADY_EXISTS", details="This orderId was used already", info=info)
 
 
 def _refuse_other_kinds(ask: Ask) -> None:
@@ -126,15 +163,16 @@ def _prefixes(text: str) -> tuple[str, ...]:
 
 
 async def _in(ask: Ask, service: str, country: int, wishes: dict[str, Any], once: Once | None) -> Bought:
-    return await buy.buy(ask.office.desk, ask.wallet, Order(service, country, **wishes), once)
+    order = Order(service, country, **wishes)
+    return await capped.buy(ask.office.desk, ask.wallet, order, once, ask.key)
 
 
-async def _anywhere(ask: Ask, service: str, wishes: dict[str, Any], once: Once | None) -> Bought:
-    """The cheapest country that has a number. Refuses: NoNumbers, MaxPriceExceeded."""
+async def _first(countries: Sequence[int], buy_in: Callable[[int], Awaitable[T]]) -> T:
+    """What the first of these countries sells. Refuses: NoNumbers, MaxPriceExceeded."""
     too_dear: list[Decimal] = []
-    for country in _cheapest(ask, service):
+    for country in countries:
         try:
-            return await _in(ask, service, country, wishes, once)
+            return await buy_in(country)
         except NoNumbers:
             continue
         except MaxPriceExceeded as refusal:

@@ -18,7 +18,7 @@ async def get_countries(_: Ask) -> Answer:
                 "visible": 1,
                 "retry": 1,
                 "rent": 0,
-                "multiService": 0,
+                "multiService": 1,
             }
             for each in canon.countries().values()
         }

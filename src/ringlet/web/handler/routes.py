@@ -57,7 +57,7 @@ async def _serve(request: Req, *, is_later: bool) -> Answer:
     if action is None:
         raise No("BAD_ACTION")
     key.must_have(caller, action.scope)
-    return await action.do(Ask(request, ours, caller.wallet, given, is_later))
+    return await action.do(Ask(request, ours, caller.wallet, caller.key, given, is_later))
 
 
 def _log(request: Req) -> Any:

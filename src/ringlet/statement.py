@@ -1,0 +1,114 @@
+"""A wallet's statement: the postings that came to something, newest first, with what was left after each.
+
+Holds are no lines of it: each ends as a capture (the purchase) or a release (returned). What is left is what the
+wallet has, available and held together, so it changes with money in, corrections and purchases only.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import LiteralString
+
+import msgspec
+
+from ringlet.db import Tx
+
+KINDS = ("credit", "debit", "capture", "release")
+PART = 50
+#: what has been spent is exact up to so many purchases
+COUNTED_MAX = 20_000
+ID_MAX = 2**63 - 1
+#: what each kind does to what the wallet has
+SIGNS = {"credit": 1, "debit": -1, "capture": -1, "release": 0}
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One posting. `left_micros` is what the wallet had after it; None where the lines before it are unknown."""
+
+    id: int
+    kind: str
+    amount_micros: int
+    reference: str | None
+    reason: str | None
+    created_at: datetime
+    activation_id: int | None
+    service: str | None
+    country: int | None
+    left_micros: int | None = None
+
+    @property
+    def change_micros(self) -> int:
+        """What it changed, with its sign."""
+        return SIGNS[self.kind] * self.amount_micros
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Lines, newest first; `older` tells whether there are more, `left_micros` what the wallet had before these."""
+
+    lines: Sequence[Line]
+    older: int | None
+    left_micros: int | None
+
+
+async def part(
+    tx: Tx,
+    wallet_id: int,
+    kinds: Sequence[str] = KINDS,
+    *,
+    before: int | None = None,
+    left_micros: int | None = None,
+    limit: int = PART,
+) -> Part:
+    """The newest lines, or those before an id, with what was left then (`left_micros` of the part before)."""
+    values = {"wallet": wallet_id, "kinds": list(kinds), "before": before or ID_MAX, "limit": limit + 1}
+    rows = await (await tx.execute(_LINES, values)).fetchall()
+    if before is None and rows and set(kinds) == set(KINDS):
+        left_micros = int(rows[0][-1])
+    lines = []
+    for row in rows[:limit]:
+        line = msgspec.structs.replace(Line(*row[:-1]), left_micros=left_micros)
+        lines.append(line)
+        left_micros = None if left_micros is None else left_micros - line.change_micros
+    return Part(lines, lines[-1].id if len(rows) > limit else None, left_micros)
+
+
+# One statement: the lines and what the wallet has are of the same moment.
+_LINES: LiteralString = """
+select p.id, p.kind::text, p.amount_micros, p.reference, p.reason, p.created_at, a.public_id, a.service, a.country,
+    (select sum(balance_micros)::bigint from ledger_account
+        where wallet_id = %(wallet)s and kind in ('available', 'held'))
+from unnest(%(kinds)s::posting_kind[]) as wanted (kind)
+cross join lateral (
+    select * from posting where wallet_id = %(wallet)s and posting.kind = wanted.kind and posting.kind <> 'hold'
+        and id < %(before)s
+    order by id desc limit %(limit)s
+) p
+left join activation a on a.id = p.activation_id
+order by p.id desc limit %(limit)s
+"""
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What codes have cost; not exact when there were more than `COUNTED_MAX`."""
+
+    micros: int
+    count: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every purchase of the time was counted."""
+        return self.count < COUNTED_MAX
+
+
+async def spent(tx: Tx, wallet_id: int, since: datetime) -> Spent:
+    """What was spent since then."""
+    row = await (await tx.execute(_SPENT, [wallet_id, COUNTED_MAX, since])).fetchone()
+    assert row is not None
+    return Spent(int(row[0]), int(row[1]))
+
+
+_SPENT: LiteralString = """
+select coalesce(sum(amount_micros), 0)::bigint, count(*) from (
+    select amount_micros, created_at from posting where wallet_id = %s and kind = 'capture' and kind <> 'hold'
+    order by id desc limit %s
+) as newest where created_at >= %s
+"""

@@ -1,0 +1,134 @@
+"""Pages from templates: one environment per language, and the headers that every page carries."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Response
+from litestar.datastructures import Cookie
+from markupsafe import Markup
+
+from ringlet import ledger
+from ringlet.web.pages import assets, faults, words
+from ringlet.web.pages.visit import Req, SeeOther, Visit, cookie, is_swap
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+HTML = "text/html"
+FLASH = "__Host-flash"
+FLASH_S = 60
+TONES = ("good", "bad")
+
+
+@cache
+def environment(language: str) -> Environment:
+    """The templates in one language."""
+    spoken = words.words(language)
+    env = Environment(
+        loader=PackageLoader("ringlet"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, auto_reload=False, extensions=["jinja2.ext.i18n"],
+    )  # fmt: skip
+    env.install_gettext_callables(spoken.gettext, spoken.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    env.filters.update(words.filters(spoken))
+    env.globals.update(
+        words=spoken, languages=words.LANGUAGES, asset=assets.url, icon=icon, now=lambda: datetime.now(UTC),
+        fault=lambda refused, field: faults.fault(refused, field, spoken),
+    )  # fmt: skip
+    return env
+
+
+def icon(name: str, *, mirrors: bool = False) -> Markup:
+    """An icon of the sprite. It says nothing by itself: a word stands beside it, or a label on what holds it."""
+    classes = "icon mirrors" if mirrors else "icon"
+    return Markup('<svg class="{}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>').format(
+        classes, assets.url("icons.svg"), name
+    )
+
+
+async def page(request: Req, visit: Visit, template: str, status: int = 200, **context: Any) -> Response[str]:
+    """A whole page in its frame. For the frame it reads the visitor's balance, by one indexed query."""
+    visitor = visit.visitor
+    balance = None
+    if visitor is not None and not visitor.awaits_second_factor:
+        async with visit.desk.db.connection() as tx:
+            balance = await ledger.balance(tx, visitor.wallet_id)
+    flash = _flash(request, visit)
+    # "refused" is None unless the handler passes one: forms show a refused answer in the place of their help.
+    found = {"refused": None, **context}
+    text = environment(visit.words.language).get_template(template).render(
+        visit=visit, visitor=visitor, balance=balance, shop=visit.desk.settings.name, path=request.url.path,
+        form_token=visit.form_token, flash=flash, **found,
+    )  # fmt: skip
+    return answer(visit, text, status)
+
+
+def part(visit: Visit, template: str, status: int = 200, **context: Any) -> Response[str]:
+    """A piece of a page that htmx puts in its place."""
+    found = {"refused": None, "visitor": visit.visitor, **context}
+    text = (
+        environment(visit.words.language)
+        .get_template(template)
+        .render(visit=visit, form_token=visit.form_token, shop=visit.desk.settings.name, **found)
+    )
+    made = answer(visit, text, status)
+    made.headers["X-Fragment"] = "1"
+    return made
+
+
+def answer(visit: Visit, text: str, status: int = 200) -> Response[str]:
+    """HTML with the headers of every page."""
+    return Response(text, status_code=status, media_type=HTML, headers=dict(HEADERS), cookies=visit.cookies)
+
+
+def go(request: Req, visit: Visit, path: str, said: str | None = None, tone: str = "good") -> Response[str]:
+    """On to another page after a form, with a sentence about what was done."""
+    if said is not None:
+        packed = base64.urlsafe_b64encode(json.dumps([tone, said]).encode()).decode()
+        visit.cookies.append(cookie(FLASH, packed, FLASH_S))
+    return redirect(request, path, visit.cookies)
+
+
+def redirect(request: Req, path: str, cookies: list[Cookie] | None = None) -> Response[str]:
+    """303, which a browser follows by GET; htmx is told in its own way, or it would swap the page into a part."""
+    if is_swap(request):
+        headers = {**HEADERS, "HX-Redirect": path}
+        return Response("", status_code=200, media_type=HTML, headers=headers, cookies=cookies or [])
+    headers = {**HEADERS, "Location": path}
+    return Response("", status_code=303, media_type=HTML, headers=headers, cookies=cookies or [])
+
+
+def render_see_other(request: Req, error: SeeOther) -> Response[str]:
+    """For the exception handlers: go on there, and back here afterwards when somebody has to sign in."""
+    path = error.path
+    if path == "/sign-in" and request.method == "GET" and request.url.path != "/":
+        path += "?next=" + request.url.path
+    return redirect(request, path)
+
+
+def _flash(request: Req, visit: Visit) -> tuple[str, str] | None:
+    """The sentence that the page before has left; shown once."""
+    packed = request.cookies.get(FLASH, "")
+    if not packed:
+        return visit.flash
+    visit.cookies.append(cookie(FLASH, "", 0))
+    try:
+        tone, said = json.loads(base64.urlsafe_b64decode(packed.encode("ascii")))
+    except (ValueError, TypeError):
+        return visit.flash
+    if tone not in TONES or not isinstance(said, str):
+        return visit.flash
+    return said[:500], tone

@@ -1,0 +1,40 @@
+"""All pages under one router, whose refusals are pages too."""
+
+from litestar import Router
+
+from ringlet.web.pages import (
+    assets,
+    buy,
+    developers,
+    docs,
+    errors,
+    frame,
+    history,
+    live,
+    mailbox,
+    profile,
+    security,
+    sign,
+    wallet,
+    webhooks,
+)
+
+router = Router(
+    "/",
+    route_handlers=[
+        assets.get_static,
+        *frame.HANDLERS,
+        *sign.HANDLERS,
+        *profile.HANDLERS,
+        *security.HANDLERS,
+        *buy.HANDLERS,
+        *live.HANDLERS,
+        *history.HANDLERS,
+        *wallet.HANDLERS,
+        *webhooks.HANDLERS,
+        *developers.HANDLERS,
+        *docs.HANDLERS,
+        *mailbox.HANDLERS,
+    ],
+    exception_handlers={Exception: errors.ErrorPage},
+)

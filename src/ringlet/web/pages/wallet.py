@@ -1,0 +1,105 @@
+"""Wallet: balance, what is held, what was spent this month, the statement, and the low-balance alert."""
+
+import base64
+import hmac
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from litestar import Response, get, post
+from litestar.types import ControllerRouterHandler
+
+from ringlet import ledger, money, statement
+from ringlet.activations import history
+from ringlet.errors import ValidationFailed
+from ringlet.web.pages import export, records, render, visit
+from ringlet.web.pages.records import Names
+from ringlet.web.pages.visit import Form, Req, Visit
+from ringlet.webhooks import alerts
+
+MARK_MAX = Decimal(1_000_000_000)
+CURSOR_PARTS = 3
+
+
+@get("/wallet", include_in_schema=False)
+async def get_wallet(request: Req) -> Response[str]:
+    """The wallet of the session's mode."""
+    seen = await visit.begin(request)
+    return await _page(request, seen)
+
+
+@post("/wallet/alert", include_in_schema=False, status_code=200)
+async def post_alert(request: Req) -> Response[str]:
+    """From which balance on a webhook tells; an empty field ends it."""
+    seen = await visit.begin(request)
+    person = seen.signed_in()
+    form = await visit.form(request, seen)
+    try:
+        mark_micros = _mark(form.text("mark"), seen)
+    except ValidationFailed as refused:
+        return await _page(request, seen, 422, form=form, refused=refused)
+    await alerts.set_wallet_mark(seen.desk, person.wallet_id, mark_micros)
+    return render.go(request, seen, "/wallet#alert", seen.words.gettext("Saved."))
+
+
+def _mark(text: str, seen: Visit) -> int | None:
+    """Refuses: ValidationFailed."""
+    if not text:
+        return None
+    try:
+        amount = Decimal(text.replace(",", ".")) if text.isascii() else Decimal(0)
+        mark_micros = money.to_micros(amount) if amount <= MARK_MAX else 0
+    except (InvalidOperation, ValueError):
+        mark_micros = 0
+    if mark_micros <= 0:
+        said = seen.words.gettext("An amount such as 5 or 2.50, or nothing for no alert.")
+        raise ValidationFailed(said, field="mark")
+    return mark_micros
+
+
+async def _page(
+    request: Req, seen: Visit, status: int = 200, *, form: Form | None = None, refused: ValidationFailed | None = None
+) -> Response[str]:  # fmt: skip
+    person = seen.signed_in()
+    kind = request.query_params.get("kind", "")
+    kinds = (kind,) if kind in statement.KINDS else statement.KINDS
+    before, left_micros = _read_cursor(seen, request.query_params.get("before", ""))
+    async with seen.desk.db.connection() as tx:
+        wallet = await ledger.balance(tx, person.wallet_id)
+        open_count = await history.count_open(tx, person.wallet_id) if wallet.held_micros else 0
+        month = records.month_start(datetime.now(UTC), person.time_zone)
+        spent = await statement.spent(tx, person.wallet_id, month)
+        mark = await alerts.mark_of(tx, person.wallet_id)
+        part = await statement.part(tx, person.wallet_id, kinds, before=before, left_micros=left_micros)
+    typed = form.text("mark") if form is not None else "" if mark is None else str(money.to_amount(mark))
+    return await render.page(
+        request, seen, "wallet.html", status, wallet=wallet, open_count=open_count, spent=spent, part=part,
+        kind=kind if kind in statement.KINDS else "", kinds=statement.KINDS, typed=typed, refused=refused,
+        older=_write_cursor(seen, part), is_first=before is None, names=Names(seen.words),
+    )  # fmt: skip
+
+
+def _write_cursor(seen: Visit, part: statement.Part) -> str:
+    """Where the next part begins and what was left there, signed: a stranger's link shows nobody a false balance."""
+    if part.older is None:
+        return ""
+    left = "" if part.left_micros is None else str(part.left_micros)
+    return f"{part.older}.{left}.{_signature(seen, f'{part.older}.{left}')}"
+
+
+def _read_cursor(seen: Visit, text: str) -> tuple[int | None, int | None]:
+    parts = text.split(".")
+    if len(parts) != CURSOR_PARTS or not text.isascii():
+        return None, None
+    before, left, signature = parts
+    if not hmac.compare_digest(signature, _signature(seen, f"{before}.{left}")):
+        return None, None
+    return int(before), int(left) if left else None
+
+
+def _signature(seen: Visit, text: str) -> str:
+    told = f"statement {seen.signed_in().wallet_id} {text}".encode()
+    made = hmac.digest(seen.desk.settings.secret, told, "sha256")
+    return base64.urlsafe_b64encode(made[:9]).decode()
+
+
+HANDLERS: list[ControllerRouterHandler] = [get_wallet, post_alert, export.get_wallet_csv]

@@ -1,0 +1,142 @@
+"""Languages of the pages: texts from the catalogues in `locale/`, figures, money and dates as each language writes
+them. A catalogue is read from its .po file at the start; nothing is compiled or committed twice.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from gettext import c2py
+from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, dates, lists, numbers
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from ringlet import money
+
+#: language → its own name
+LANGUAGES = {"en": "English", "es": "Español", "ru": "Русский", "zh": "简体中文", "ar": "العربية"}
+_LOCALES = {"en": "en", "es": "es", "ru": "ru", "zh": "zh_Hans", "ar": "ar"}
+_RIGHT_TO_LEFT = {"ar"}
+PRICE_PLACES_MIN = 2
+
+
+class Words:
+    """One language: `gettext` and its kin, and how it writes what is no text."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self.locale = Locale.parse(_LOCALES[language])
+        self.direction = "rtl" if language in _RIGHT_TO_LEFT else "ltr"
+        self._catalog = _catalog(language)
+        self._form = c2py(str(self._catalog.plural_expr))
+
+    def gettext(self, text: str) -> str:
+        """The text in this language; English where the catalogue lacks it."""
+        found = self._catalog.get(text)
+        return str(found.string) if found is not None and found.string and not found.fuzzy else text
+
+    def ngettext(self, one: str, many: str, n: int) -> str:
+        """The form of the text that goes with `n`."""
+        found = self._catalog.get(one)
+        if found is None or found.fuzzy or not isinstance(found.string, (tuple, list)):
+            return one if n == 1 else many
+        return str(found.string[self._form(n)] or (one if n == 1 else many))
+
+    def number(self, value: int | Decimal) -> str:
+        """1234567 → 1,234,567."""
+        return numbers.format_decimal(value, locale=self.locale)
+
+    def percent(self, share: float | Decimal) -> str:
+        """0.94 → 94%."""
+        return numbers.format_percent(share, locale=self.locale)
+
+    def price(self, amount: Decimal, currency: str) -> str:
+        """An amount with all the places that it has, two at least: 0.111489 → $0.111489."""
+        exponent = money.plain(amount).as_tuple().exponent
+        places = max(PRICE_PLACES_MIN, -exponent if isinstance(exponent, int) else 0)
+        pattern = self.locale.currency_formats["standard"].pattern
+        exact = "0." + "0" * places
+        return numbers.format_currency(
+            amount, currency, format=pattern.replace("0.00", exact), locale=self.locale, currency_digits=False
+        )
+
+    def micros(self, micros: int, currency: str) -> str:
+        """Micro-units of a currency as an amount."""
+        return self.price(money.to_amount(micros), currency)
+
+    def moment(self, at: datetime, time_zone: str) -> str:
+        """Day and minute in the reader's time zone."""
+        return dates.format_datetime(at, "medium", tzinfo=ZoneInfo(time_zone), locale=self.locale)
+
+    def day(self, at: datetime, time_zone: str) -> str:
+        """The day in the reader's time zone."""
+        local = at.astimezone(ZoneInfo(time_zone))
+        return dates.format_date(local, "medium", locale=self.locale)
+
+    def span(self, seconds: float) -> str:
+        """How long, in the largest unit that fits: 3 minutes."""
+        return dates.format_timedelta(timedelta(seconds=seconds), locale=self.locale, threshold=1)
+
+    def ago(self, seconds: float) -> str:
+        """3 minutes ago."""
+        return dates.format_timedelta(
+            timedelta(seconds=-seconds), add_direction=True, locale=self.locale, threshold=1
+        )
+
+    def listing(self, items: list[str]) -> str:
+        """a, b and c."""
+        return lists.format_list(items, locale=self.locale)
+
+    def country(self, iso: str, english: str) -> str:
+        """A country's name in this language."""
+        return str(self.locale.territories.get(iso, english)) if iso else english
+
+
+@cache
+def words(language: str) -> Words:
+    """The words of one of `LANGUAGES`."""
+    return Words(language)
+
+
+def choose(accepted: str) -> str:
+    """The first of the languages of an Accept-Language header that we speak; English otherwise."""
+    wanted = []
+    for part in accepted[:500].split(","):
+        name, _, rest = part.strip().partition(";")
+        try:
+            weight = float(rest.strip().removeprefix("q=")) if rest else 1.0
+        except ValueError:
+            weight = 0.0
+        wanted.append((-weight, name.partition("-")[0].lower()))
+    return next((name for weight, name in sorted(wanted, key=_weight) if weight and name in LANGUAGES), "en")
+
+
+def _weight(pair: tuple[float, str]) -> float:
+    return pair[0]
+
+
+def _catalog(language: str) -> Catalog:
+    path = files("ringlet") / "locale" / f"{language}.po"
+    if not path.is_file():
+        return Catalog(locale=_LOCALES[language])
+    with path.open("rb") as file:
+        return read_po(file, locale=_LOCALES[language])
+
+
+def flag(iso: str) -> str:
+    """The flag of a country as two regional letters; nothing where there is no such code."""
+    if len(iso) != 2 or not iso.isascii() or not iso.isalpha():  # noqa: PLR2004 - ISO 3166-1 alpha-2
+        return ""
+    return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in iso.upper())
+
+
+def filters(spoken: Words) -> dict[str, Any]:
+    """What templates may write with."""
+    return {
+        "number": spoken.number, "percent": spoken.percent, "price": spoken.price, "micros": spoken.micros,
+        "moment": spoken.moment, "day": spoken.day, "span": spoken.span, "ago": spoken.ago,
+        "listing": spoken.listing, "flag": flag,
+    }  # fmt: skip
