@@ -1,11 +1,11 @@
-"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [poll] [streams] [waits] [history]`: the ratios that must hold."""
+"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [poll] [streams] [waits] [live] [pages] [history]`: the ratios that must hold."""
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
 
-from bench import history, hundredth, poll, pricelist, rates, streams, sync, table, waits
+from bench import history, hundredth, live, pages, poll, pricelist, rates, streams, sync, table, waits
 from bench.ground import Ground, standing
 from bench.load import VoidRunError
 from bench.table import Line
@@ -13,7 +13,19 @@ from ringlet import logs
 
 HISTORY = 5_000_000
 POLL_SECONDS = 40.0
-PARTS = ("status", "buy", "prices", "hundredth", "sync", "poll", "streams", "waits", "history")
+PARTS = (
+    "status",
+    "buy",
+    "prices",
+    "hundredth",
+    "sync",
+    "poll",
+    "streams",
+    "waits",
+    "live",
+    "pages",
+    "history",
+)
 
 
 def main() -> int:
@@ -54,10 +66,21 @@ def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
         lines += _note("streams", lambda: streams.measure(ground, seconds))
     if "waits" in parts:
         lines += _note("waits", lambda: waits.measure(ground, arguments.pushes))
+    lines += _seen(ground, parts, arguments)
     if "history" in parts:
         lines += _note(
             "history", lambda: history.measure(ground, arguments.history or HISTORY, seconds, rounds)
         )
+    return lines
+
+
+def _seen(ground: Ground, parts: set[str], arguments: argparse.Namespace) -> list[Line]:
+    """What people see: the pages."""
+    lines = []
+    if "live" in parts:
+        lines += _note("live", lambda: live.measure(ground, arguments.pushes))
+    if "pages" in parts:
+        lines += _note("pages", lambda: pages.measure(ground))
     return lines
 
 
@@ -82,7 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind, in turn (3)")
     parser.add_argument("--buys", type=int, default=100_000, help="of the part hundredth (100000)")
     parser.add_argument("--orders", type=int, default=10_000, help="of the part poll (10000)")
-    parser.add_argument("--pushes", type=int, default=300, help="of the part waits (300)")
+    parser.add_argument("--pushes", type=int, default=300, help="of the parts waits and live (300)")
     parser.add_argument("--history", type=int, help=f"past activations of the part history ({HISTORY})")
     parser.add_argument("--no-sales", action="store_true", help="of the part sync: only the lists")
     parser.add_argument(

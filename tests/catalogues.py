@@ -1,9 +1,10 @@
 """The texts of pages and letters: found in the sources, and carried into each language's catalogue.
 
-`python -m tests.catalogues` (`make messages`) brings `src/ringlet/locale/*.po` up to date: new texts come empty, those that
-nobody says any more go.
+`python -m tests.catalogues [LANGUAGE…]` (`make messages`) brings `src/ringlet/locale/*.po` up to date: new texts come empty,
+those that nobody says any more go.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,18 @@ LOCALES = {"es": "es", "ru": "ru", "zh": "zh_Hans", "ar": "ar"}
 SOURCES = [("web/pages/**.py", "python"), ("people/**.py", "python"), ("templates/**.html", "jinja2")]
 OPTIONS = {"templates/**.html": {"trimmed": "false", "newstyle_gettext": "true", "silent": "false"}}
 #: name → where its texts stand; a refusal's sentence is shown to people too
-SINGLE = ("_", "gettext", "translate", "ValidationFailed", "Forbidden", "NotFound", "RateLimited", "Unauthorized")
+SINGLE = (
+    "_",
+    "gettext",
+    "translate",
+    "ValidationFailed",
+    "Forbidden",
+    "NotFound",
+    "RateLimited",
+    "Unauthorized",
+)
 PASSES: list[Mapping[str, Any]] = [
-    {**{name: (1,) for name in SINGLE}, "ngettext": (1, 2), "Letter": (1,)},
+    {**dict.fromkeys(SINGLE, (1,)), "ngettext": (1, 2), "Letter": (1,)},
     {"Letter": (2,)},
 ]
 
@@ -34,7 +44,9 @@ def found() -> Catalog:
 
 
 def _extract(keywords: Mapping[str, Any]) -> Iterator[tuple[str, int, Any, list[str], str | None]]:
-    return extract_from_dir(ROOT, SOURCES, OPTIONS, keywords, comment_tags=("L10N:",), strip_comment_tags=True)
+    return extract_from_dir(
+        ROOT, SOURCES, OPTIONS, keywords, comment_tags=("L10N:",), strip_comment_tags=True
+    )
 
 
 def path(language: str) -> Path:
@@ -60,8 +72,8 @@ def renew(language: str) -> Catalog:
     return new
 
 
-def main() -> None:
-    for language in LOCALES:
+def main(languages: list[str]) -> None:
+    for language in languages or LOCALES:
         catalog = renew(language)
         path(language).parent.mkdir(exist_ok=True)
         with path(language).open("wb") as file:
@@ -75,4 +87,4 @@ def _is_said(text: Any) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -55,8 +55,9 @@ class Person:
 
     async def post(self, path: str, *, swap: bool = False, token: str | None = None, **fields: str) -> Got:
         """A form of a page that was seen before, or with another token."""
-        if token is None:
-            token = self.token or (await self.get("/live")).names("form_token") and self.token
+        if token is None and not self.token:
+            await self.get("/live")
+        token = self.token if token is None else token
         sent = {**fields, **({"form_token": token} if token else {})}
         head = {
             **self._head, "Content-Type": "application/x-www-form-urlencoded",
@@ -67,7 +68,7 @@ class Person:
 
     async def _got(self, asked: contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]) -> Got:
         async with asked as answer:
-            got = Got(answer.status, await answer.text(), dict(answer.headers))
+            got = Got(answer.status, await answer.text(), answer.headers.copy())
             self.cookies |= {each.key: each.value for each in answer.cookies.values()}
         self.token = next(iter(re.findall(r'name="form-token" content="([^"]+)"', got.text)), self.token)
         return got

@@ -41,7 +41,9 @@ class Visible(HTMLParser):
             self.texts.append((self.getpos()[0], data))
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(catalogues.ROOT / "templates")))
+@pytest.mark.parametrize(
+    "path", TEMPLATES, ids=lambda path: str(path.relative_to(catalogues.ROOT / "templates"))
+)
 def test_no_visible_text_escapes_translation(path: Path) -> None:
     """Words stand inside of `_()`, never bare between tags or in an attribute that is read out."""
     source = re.sub(r"\{% block width %\}\w*\{% endblock %\}", "", path.read_text(encoding="utf-8"))
@@ -84,4 +86,6 @@ def test_every_text_is_translated(language: str) -> None:
 def test_a_catalogue_holds_nothing_else(language: str) -> None:
     """What nobody says any more is gone, so that translators read what counts."""
     found = catalogues.found()
-    assert [message.id for message in catalogues.read(language) if message.id and found.get(message.id) is None] == []
+    assert [
+        message.id for message in catalogues.read(language) if message.id and found.get(message.id) is None
+    ] == []

@@ -45,7 +45,7 @@ class Rig:
         made = docs_samples.samples(docs_api.operations()[operation].call, self.site.url, self.key)[language]
         for example, actual in real.items():
             assert example in made
-            made = made.replace(example, actual)
+            made = made.replace(example, actual, 1)
         start = COMMANDS[language]
         if start is None:
             pytest.skip(f"no {language} on this machine")

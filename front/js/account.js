@@ -4,8 +4,10 @@ const text = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const parts = ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"];
 
-const forms = document.querySelectorAll("form[data-passkey]");
-if (window.PublicKeyCredential) for (const form of forms) form.hidden = false;
+// They are made for a name: there are none at an address of digits.
+if (window.PublicKeyCredential && !/^[\d.]+$|^\[/.test(location.hostname)) {
+  for (const form of document.querySelectorAll("form[data-passkey]")) form.closest("[hidden]").hidden = false;
+}
 
 async function ask(form) {
   const answer = await fetch(form.dataset.passkey, { method: "POST", body: new URLSearchParams(new FormData(form)) });

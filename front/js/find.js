@@ -6,6 +6,7 @@ const rows = () => [...document.querySelectorAll("#offers [data-offer]")];
 const chosen = () => document.querySelector("#offers [data-offer][aria-current]");
 const isOld = () => document.querySelector("#offers [data-found]")?.dataset.found !== box.value.trim();
 let isArmed = false; // Enter buys only what arrows or a click have chosen since the table came
+let waiting = []; // keys that were quicker than the table
 
 function mark(row) {
   for (const each of rows()) each.toggleAttribute("aria-current", false);
@@ -15,11 +16,10 @@ function mark(row) {
 function step(by) {
   const all = rows();
   if (!all.length) return;
-  const now = all.indexOf(chosen());
-  const next = isArmed ? Math.min(all.length - 1, Math.max(0, now + by)) : Math.max(0, now);
-  mark(all[next]);
-  all[next].scrollIntoView({ block: "nearest" });
-  htmx.trigger(all[next].querySelector(".row-link"), "click");
+  const row = all[Math.min(all.length - 1, Math.max(0, all.indexOf(chosen()) + (isArmed ? by : 0)))];
+  mark(row);
+  row.scrollIntoView({ block: "nearest" });
+  htmx.trigger(row.querySelector(".row-link"), "click");
 }
 function onKey(event) {
   const { key, target } = event;
@@ -29,20 +29,21 @@ function onKey(event) {
     event.preventDefault();
     document.querySelector("#keys").showModal();
   } else if (isInBox || target === document.body || target.closest("#offers tbody")) {
-    if (key === "ArrowDown" || key === "ArrowUp") {
+    if (key === "ArrowDown" || key === "ArrowUp" || (isInBox && key === "Enter")) {
       event.preventDefault();
-      step(key === "ArrowDown" ? 1 : -1);
+      if (isOld()) waiting.push(key);
+      else if (!event.repeat || key !== "Enter") act(key);
     } else if (isInBox && key === "Escape" && box.value) {
       event.preventDefault();
       box.value = "";
       htmx.trigger(box, "input");
-    } else if (isInBox && key === "Enter") {
-      event.preventDefault();
-      if (event.repeat || isOld()) return;
-      if (isArmed && chosen()) chosen().querySelector("form[data-buy]").requestSubmit();
-      else step(0);
     }
   }
+}
+function act(key) {
+  if (key !== "Enter") step(key === "ArrowDown" ? 1 : -1);
+  else if (isArmed && chosen()) chosen().querySelector("form[data-buy]").requestSubmit();
+  else step(0);
 }
 if (box) {
   document.addEventListener("keydown", onKey);
@@ -51,9 +52,13 @@ if (box) {
     if (row && event.target.closest(".row-link")) mark(row);
     document.getElementById(event.target.closest("[data-opens]")?.dataset.opens)?.showModal();
   });
-  const disarm = ({ target, detail }) => {
-    if (target.id === "offers" || detail.requestConfig?.path === "/buy") isArmed = false;
-  };
-  document.addEventListener("htmx:afterSwap", disarm);
-  document.addEventListener("htmx:afterRequest", disarm);
+  box.addEventListener("input", () => (waiting = []));
+  document.addEventListener("htmx:afterSettle", ({ target }) => {
+    if (target.id !== "offers") return;
+    isArmed = false;
+    if (!isOld()) waiting.splice(0).forEach(act);
+  });
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.requestConfig?.path === "/buy") isArmed = false;
+  });
 }

@@ -22,7 +22,7 @@ from ringlet.words_near import Near
 
 WORDS_MAX = 6
 QUERY_MAX = 100
-PAIRS_MAX = 2_500
+PAIRS_MAX = 2_048
 EXACT, PREFIX, INSIDE = 1.0, 0.8, 0.5
 INSIDE_MIN = 3
 CODE, WHOLE, WORD = 0.98, 1.0, 0.9
@@ -159,39 +159,35 @@ class Reading:
         return _best(self.countries.scores, int)
 
     def pairs(self, offered: Mapping[int, Container[str]]) -> list[Pair]:
-        """What is offered of that, the best first; bounded."""
-        full, ranks = (1 << len(self.words)) - 1, _ranks()
+        """What is offered of that, the best first; bounded. No words are no question."""
+        if not self.words:
+            return []
+        full = (1 << len(self.words)) - 1
         services, countries = self.services.by_mask(), self.countries.by_mask()
         found: list[tuple[float, int, str, int]] = []
         for left, right in _masks(full, services, countries):
-            some = self._offered(services.get(left), countries.get(right), offered)
-            found += [
-                (-self._score(service, country), ranks.get(service, 0), service, country)
-                for service, country in islice(some, PAIRS_MAX)
-            ]
+            found += islice(self._offered(services.get(left), countries.get(right), offered), PAIRS_MAX)
         found.sort()
         return [Pair(service, country, -score) for score, _, service, country in found[:PAIRS_MAX]]
 
     def _offered(
         self, services: Iterable[str] | None, countries: Iterable[int] | None,
         offered: Mapping[int, Container[str]],
-    ) -> Iterator[tuple[str, int]]:  # fmt: skip
-        """Pairs on offer. A side that is None is everything that explains no word."""
+    ) -> Iterator[tuple[float, int, str, int]]:  # fmt: skip
+        """Pairs on offer with their scores. A side that is None is everything that explains no word."""
+        lefts, rights, ranks, many = self.services.scores, self.countries.scores, _ranks(), len(self.words)
         if countries is None:
-            countries = [each for each in offered if each not in self.countries.scores]
+            countries = [each for each in offered if each not in rights]
         if services is None:
-            services = (each for each in _ranks() if each not in self.services.scores)
-        shelves = [(country, offered.get(country, ())) for country in countries]
+            services = (each for each in ranks if each not in lefts)
+        shelves = [(each, rights.get(each), offered.get(each, ())) for each in countries]
         for service in services:
-            for country, shelf in shelves:
+            left, rank = lefts.get(service), ranks.get(service, 0)
+            alone = -sum(left or ()) / many
+            for country, right, shelf in shelves:
                 if service in shelf:
-                    yield service, country
-
-    def _score(self, service: str, country: int) -> float:
-        left, right = self.services.scores.get(service), self.countries.scores.get(country)
-        if left is None or right is None:
-            return sum(left or right or ()) / len(self.words)
-        return sum(map(max, left, right)) / len(self.words)
+                    both = map(max, left, right) if left and right else right
+                    yield alone if both is None else -sum(both) / many, rank, service, country
 
 
 def _best(scores: Mapping[Key, list[float]], order: Callable[[Key], int]) -> Key | None:
@@ -242,7 +238,7 @@ class Names:
         """What the query means; with errors only where nothing fits without."""
         words = words_of(query)[:WORDS_MAX]
         reading = self._read(words, is_strict=True)
-        return reading if _makes_sense(reading) else self._read(words, is_strict=False)
+        return reading if reading.unknown or _makes_sense(reading) else self._read(words, is_strict=False)
 
     def _read(self, words: Sequence[str], *, is_strict: bool) -> Reading:
         services: Side[str] = Side(len(words))

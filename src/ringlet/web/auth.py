@@ -28,7 +28,8 @@ class KeyRing:
         self._desk = desk
         self._callers: dict[bytes, Caller] = {}
         self._generation = 0
-        self._used: set[int] = set()
+        #: key → the address that it was used from
+        self._used: dict[int, str | None] = {}
         desk.feed.subscribe(self._on_news, self.forget)
 
     def _on_news(self, topic: str, _: str) -> None:
@@ -50,7 +51,7 @@ class KeyRing:
         fingerprint = tokens.fingerprint(self._desk.settings.secret, token)
         caller = self._callers.get(fingerprint) or await self._look_up(fingerprint, token)
         _check(caller.key, client)
-        self._used.add(caller.key.id)
+        self._used[caller.key.id] = client
         return caller
 
     async def _look_up(self, fingerprint: bytes, token: str) -> Caller:
@@ -70,10 +71,18 @@ class KeyRing:
 
     async def note_use(self) -> None:
         """Write down which keys were used since the last time; called about once a minute."""
-        used, self._used = self._used, set()
+        used, self._used = self._used, {}
         if used:
             async with self._desk.db.transaction() as tx:
-                await customers.note_use(tx, list(used))
+                await customers.note_use(tx, list(used), [_address(each) for each in used.values()])
+
+
+def _address(client: str | None) -> str | None:
+    """What the database takes for an address; a socket of the file system has none."""
+    try:
+        return str(ip_address(client or ""))
+    except ValueError:
+        return None
 
 
 def _check(key: ApiKey, client: str | None) -> None:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.params import FromPath
 
 from ringlet.errors import NotFound, StartupError
 
@@ -34,7 +35,7 @@ def _content(name: str, suffix: str) -> bytes:
 
 
 @get("/static/{name:str}", include_in_schema=False)
-async def get_static(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+async def get_static(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
     """One of our own files, never another one of the disk. Refuses: NotFound."""
     if name not in names().values():
         raise NotFound

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, cached_property
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -57,7 +58,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """The table, and what there is to say about it.
 
-    `missing` is a pair that was clearly meant and has no numbers; then the rows are alternatives.
+    `missing` is a pair that was clearly meant and has no numbers; then the first `others` rows are alternatives.
+    `more` does not count everything when the list `is_cut`.
     """
 
     rows: Sequence[Row]
@@ -65,6 +67,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     unknown: Sequence[str] = ()
     missing: tuple[str, str] | None = None
     others: int = 0
+    is_cut: bool = False
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -84,6 +87,7 @@ def names(language: str) -> Names:
     return Names(local, {code: code.replace("_", " ") for code in simulator.MAGIC})
 
 
+@cache
 def place(spoken: Words, country: int) -> str:
     """A country's name in the visitor's language; two of one country are told apart."""
     known = canon.countries().get(country)
@@ -207,12 +211,9 @@ class Counter:
             home = self.recent[0][1] if self.recent else min(self.seen.desk.prices.shop.countries, default=6)
             found |= dict.fromkeys((code, home) for code in simulator.MAGIC)
         found |= dict.fromkeys([each for each in self._days if each[0] in canon.services()][:POPULAR_MAX])
-        known = 0
         for service in finding.ranked_services():
-            cells = self._cheapest(service)
-            found |= dict.fromkeys(cells)
-            known += bool(cells)
-            if known >= POPULAR_MAX:
+            found |= dict.fromkeys(self._cheapest(service))
+            if len(found) >= ROWS_MAX:
                 break
         return list(found)
 
@@ -228,18 +229,28 @@ class Counter:
         return [(service, country) for _, country in sorted(costs)[:CHEAPEST_MAX]]
 
     def _arrange(self, asked: Asked, pairs: Sequence[Pair]) -> Shown:
-        def weight(pair: Pair) -> tuple[float, bool, bool]:
-            is_starred = (pair.service, pair.country) in self._stars
-            return -round(pair.score, 1), not is_starred, not self.has_stock(pair.service, pair.country)
-
-        order = sorted(pairs, key=weight)[:QUOTED_MAX]
-        scores = {(pair.service, pair.country): round(pair.score, 1) for pair in order}
+        scores = {(pair.service, pair.country): round(pair.score, 1) for pair in self._first(pairs)}
         rows = self.rows(scores)
         if asked.most is not None:
             rows = [row for row in rows if row.price <= asked.most]
         rows.sort(key=_sort_key(asked.sort, scores))
-        hidden = len(pairs) - len(order) if asked.most is None else 0
-        return Shown(rows=rows[:ROWS_MAX], more=max(0, len(rows) - ROWS_MAX) + hidden)
+        hidden = len(pairs) - len(scores) if asked.q and asked.most is None else 0
+        more = max(0, len(rows) - ROWS_MAX) + hidden
+        return Shown(rows=rows[:ROWS_MAX], more=more, is_cut=len(pairs) >= finding.PAIRS_MAX)
+
+    def _first(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Those that may stand at the top: favourites, and of what fits equally well what is there."""
+        found = [pair for pair in pairs if (pair.service, pair.country) in self._stars] if self._stars else []
+        for _, equal in groupby(pairs, key=lambda pair: round(pair.score, 1)):
+            gone = []
+            for pair in equal:
+                if len(found) >= QUOTED_MAX:
+                    return found
+                if (pair.service, pair.country) in self._stars:
+                    continue
+                (found if self.has_stock(pair.service, pair.country) else gone).append(pair)
+            found += gone[: QUOTED_MAX - len(found)]
+        return found
 
     def _instead(self, shown: Shown, service: str, country: int | None) -> Shown:
         """Nothing, or nothing left, of what was meant: what there is instead, above it."""

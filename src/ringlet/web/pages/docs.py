@@ -2,14 +2,15 @@
 
 import asyncio
 import gzip
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from time import monotonic
 from typing import Any
 
 import brotli
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 from markupsafe import Markup
 
@@ -27,8 +28,9 @@ from ringlet.web.prices import CodeLists
 KEY_COOKIE = "__Host-docs-key"
 KEY_S = 24 * 3600
 QUERY_MAX = 100
-LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
-LISTS_KEPT = 64
+LISTS_KEPT = 16
+SHOWN_MAX = 250
+EDITION_S = 15.0
 
 
 @get("/docs", include_in_schema=False)
@@ -55,16 +57,21 @@ async def get_services(request: Req) -> Response[Any]:
 
 
 async def _codes(request: Req, kind: str) -> Response[Any]:
+    """A list, or what is asked for of it; a long one shows its beginning until all of it is wanted."""
     seen = await visit.begin(request)
     query, codes = _query(request), _office(request).codes
-    version = seen.desk.prices.version
-    rows = _rows(codes, kind, seen.words, version)
+    is_whole = request.query_params.get("all") == "yes"
+    edition = _EDITIONS.take(seen.desk.prices.version)
+    rows = _rows(codes, kind, seen.words, edition)
     if query:
         rows = _FIND[kind](rows, query)
-        made = _rendered(seen.words, f"docs/{kind}.html", rows=rows)
+        made = _rendered(seen.words, f"docs/{kind}.html", rows=rows if is_whole else rows[:SHOWN_MAX])
     else:
-        made = _whole_list(codes, kind, seen.words, version)
-    shown: dict[str, Any] = {"kind": kind, "made": made, "count": len(rows), "query": query}
+        made = _list(codes, kind, seen.words, edition, is_whole)
+    shown: dict[str, Any] = {
+        "kind": kind, "made": made, "count": len(rows), "query": query,
+        "has_more": len(rows) > SHOWN_MAX and not is_whole,
+    }  # fmt: skip
     if visit.is_swap(request):
         part = render.part(seen, "docs/found.html", **shown)
         return part if query else _packed(request, part)
@@ -76,15 +83,35 @@ _FIND: Mapping[str, Callable[[Any, str], Any]] = {
 }  # fmt: skip
 
 
+class _Editions:
+    """The version of the prices that the lists show: a new one at most every fifteen seconds, since to count all that
+    is available takes a while and everybody may ask.
+    """
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._since_s = float("-inf")
+
+    def take(self, version: int) -> int:
+        """The version to show now."""
+        if version != self._version and monotonic() - self._since_s >= EDITION_S:
+            self._version, self._since_s = version, monotonic()
+        return self._version
+
+
+_EDITIONS = _Editions()
+
+
 @lru_cache(maxsize=LISTS_KEPT)
-def _rows(codes: CodeLists, kind: str, spoken: Words, version: int) -> Any:  # noqa: ARG001 - names what is kept
+def _rows(codes: CodeLists, kind: str, spoken: Words, edition: int) -> Any:  # noqa: ARG001 - names what is kept
     """The rows of a list, kept until a price or a stock changes."""
     return docs_codes.countries(codes, spoken) if kind == "countries" else docs_codes.services(codes)
 
 
 @lru_cache(maxsize=LISTS_KEPT)
-def _whole_list(codes: CodeLists, kind: str, spoken: Words, version: int) -> Markup:
-    return _rendered(spoken, f"docs/{kind}.html", rows=_rows(codes, kind, spoken, version))
+def _list(codes: CodeLists, kind: str, spoken: Words, edition: int, is_whole: bool) -> Markup:
+    rows = _rows(codes, kind, spoken, edition)
+    return _rendered(spoken, f"docs/{kind}.html", rows=rows if is_whole else rows[:SHOWN_MAX])
 
 
 @get("/docs/api", include_in_schema=False)
@@ -117,7 +144,7 @@ def _reference(spoken: Words, chosen: str) -> Markup:
 
 
 @get("/docs/{page:str}", include_in_schema=False)
-async def get_text(request: Req, page: str) -> Response[Any]:
+async def get_text(request: Req, page: FromPath[str]) -> Response[Any]:
     """One of the documents. Refuses: NotFound."""
     seen = await visit.begin(request)
     if page not in docs_text.PAGES:
@@ -147,7 +174,8 @@ async def post_key(request: Req) -> Response[str]:
 
 async def _page(request: Req, seen: Visit, template: str, **context: Any) -> Response[Any]:
     """A page in the frame of the docs, with the visitor's key in its samples."""
-    key, origin = await _own_key(request, seen), _origin(request, seen)
+    key = await _own_key(request, seen)
+    origin = seen.desk.settings.public_url  # never what a request says in Host
     shown_key = key or docs_samples.PLACEHOLDER
 
     def filled(html: Markup) -> Markup:
@@ -183,12 +211,6 @@ async def _own_key(request: Req, seen: Visit) -> str:
     if key is None or key.wallet_id != visitor.test_wallet_id or key.revoked_at is not None:
         return ""
     return token if key.expires_at is None or key.expires_at > datetime.now(UTC) else ""
-
-
-def _origin(request: Req, seen: Visit) -> str:
-    """The installation's public address. On the machine itself the one that was asked: its port may be another."""
-    host = request.headers.get("host", "")
-    return f"http://{host}" if LOOPBACK.fullmatch(host) else seen.desk.settings.public_url
 
 
 def _query(request: Req) -> str:

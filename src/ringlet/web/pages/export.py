@@ -24,7 +24,7 @@ from ringlet.web.pages.visit import Req
 
 MARK = "\ufeff"  # so that spreadsheets read UTF-8
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-CSV = "text/csv; charset=utf-8"
+CSV = "text/csv"
 
 HISTORY_HEAD = (
     "created_utc", "activation_id", "service", "service_name", "country", "country_name", "operator", "phone",

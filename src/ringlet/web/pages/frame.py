@@ -15,7 +15,8 @@ async def post_mode(request: Req) -> Response[str]:
     """Live or test, for this session."""
     seen = await visit.begin(request)
     form = await visit.form(request, seen)
-    await sessions.switch_mode(seen.desk, seen.signed_in(), _one_of(form, "mode", ("live", "test")))
+    person = seen.signed_in()
+    await sessions.switch_mode(seen.desk, person, _one_of(form, "mode", ("live", "test")))
     return render.go(request, seen, visit.local(form.get("next")))
 
 
@@ -24,8 +25,9 @@ async def post_theme(request: Req) -> Response[str]:
     """Light, dark or as the system says."""
     seen = await visit.begin(request)
     form = await visit.form(request, seen)
+    person = seen.signed_in()
     theme = _one_of(form, "theme", ("light", "dark", "system"))
-    await sessions.set_preferences(seen.desk, seen.signed_in(), theme=theme)
+    await sessions.set_preferences(seen.desk, person, theme=theme)
     return render.go(request, seen, visit.local(form.get("next")))
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 from litestar import Response, get
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from ringlet import spelling
@@ -32,7 +33,7 @@ async def get_history(request: Req) -> Response[str]:
 
 
 @get("/history/{activation_id:str}", include_in_schema=False)
-async def get_activation(request: Req, activation_id: str) -> Response[str]:
+async def get_activation(request: Req, activation_id: FromPath[str]) -> Response[str]:
     """Everything about one activation. Refuses: NotFound, also for somebody else's."""
     seen = await visit.begin(request)
     person = seen.signed_in()

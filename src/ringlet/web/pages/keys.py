@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from ringlet import money
@@ -43,17 +44,26 @@ async def context(seen: Visit, *, form: Form | None = None, made: str | None = N
         "keys": [key for key in found if key.is_good], "ended": [key for key in found if not key.is_good],
         "made": made, "form": form if form is not None else _fresh_form(seen, person, len(found)),
         "scopes": labels(seen), "scopes_set": form.many("scopes") if form is not None else list(SCOPES),
-        "currency": seen.desk.settings.currency, "tomorrow": _tomorrow(person),
+        **_bounds(seen, person),
     }  # fmt: skip
+
+
+def _bounds(seen: Visit, person: Visitor) -> dict[str, Any]:
+    """What the bounds of a key are written with; `end_of`: a day that ends at midnight is called by its own name."""
+    zone = ZoneInfo(person.time_zone)
+
+    def end_of(key: KeyLine) -> str:
+        assert key.expires_at is not None
+        if key.expires_at.astimezone(zone).time() == time():
+            return seen.words.day(key.expires_at - timedelta(seconds=1), person.time_zone)
+        return seen.words.moment(key.expires_at, person.time_zone)
+
+    return {"currency": seen.desk.settings.currency, "end_of": end_of}
 
 
 def _fresh_form(seen: Visit, person: Visitor, count: int) -> Form:
     name = seen.words.gettext("Key %(number)s") % {"number": count + 1}
     return Form([("name", name), ("mode", person.mode)])
-
-
-def _tomorrow(person: Visitor) -> str:
-    return (datetime.now(ZoneInfo(person.time_zone)) + timedelta(days=1)).date().isoformat()
 
 
 @post("/profile/keys", include_in_schema=False, status_code=200)
@@ -127,7 +137,7 @@ async def get_keys(request: Req) -> Response[str]:
 
 
 @get("/profile/keys/{key_id:int}", include_in_schema=False)
-async def get_key(request: Req, key_id: int) -> Response[str]:
+async def get_key(request: Req, key_id: FromPath[int]) -> Response[str]:
     """One key with all that can be done to it. Refuses: NotFound."""
     seen = await visit.begin(request)
     person = seen.signed_in()
@@ -139,7 +149,7 @@ def _of_key(seen: Visit, person: Visitor, key: KeyLine, form: Form | None = None
     return {
         "key": key, "form": form if form is not None else _filled(key, person), "scopes": labels(seen),
         "scopes_set": form.many("scopes") if form is not None else key.scopes,
-        "currency": seen.desk.settings.currency, "tomorrow": _tomorrow(person),
+        **_bounds(seen, person),
     }  # fmt: skip
 
 
@@ -155,7 +165,7 @@ def _filled(key: KeyLine, person: Visitor) -> Form:
 
 
 @post("/profile/keys/{key_id:int}", include_in_schema=False, status_code=200)
-async def post_change(request: Req, key_id: int) -> Response[str]:
+async def post_change(request: Req, key_id: FromPath[int]) -> Response[str]:
     """Other bounds from now on, in every process."""
     seen = await visit.begin(request)
     form = await visit.form(request, seen)
@@ -181,7 +191,7 @@ def _proven_for(seen: Visit, key_id: int) -> Visitor:
 
 
 @post("/profile/keys/{key_id:int}/roll", include_in_schema=False, status_code=200)
-async def post_roll(request: Req, key_id: int) -> Response[str]:
+async def post_roll(request: Req, key_id: FromPath[int]) -> Response[str]:
     """A new key with the same bounds; the old one ends after the overlap."""
     seen = await visit.begin(request)
     form = await visit.form(request, seen)
@@ -197,7 +207,7 @@ async def post_roll(request: Req, key_id: int) -> Response[str]:
 
 
 @post("/profile/keys/{key_id:int}/revoke", include_in_schema=False, status_code=200)
-async def post_revoke(request: Req, key_id: int) -> Response[str]:
+async def post_revoke(request: Req, key_id: FromPath[int]) -> Response[str]:
     """The key opens nothing any more. Refuses: NotFound."""
     seen = await visit.begin(request)
     await visit.form(request, seen)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ringlet import idempotency, ledger
@@ -28,8 +29,8 @@ from ringlet.web.pages.visit import Form, Req, Visit
 
 __all__ = ["HANDLERS", "cards", "clock"]
 
-#: the activation to show now, and what was done
-Done = tuple[int, str]
+#: the activation to show now, what was done, and its tone
+Done = tuple[int, str, str]
 
 
 @get("/live", include_in_schema=False)
@@ -50,7 +51,7 @@ async def get_live(request: Req) -> Response[str]:
 
 
 @get("/live/{activation_id:str}", include_in_schema=False)
-async def get_live_card(request: Req, activation_id: str) -> Response[str]:
+async def get_live_card(request: Req, activation_id: FromPath[str]) -> Response[str]:
     """One card, with the balance beside it. Refuses: NotFound, also for somebody else's."""
     seen = await visit.begin(request)
     seen.signed_in()
@@ -63,7 +64,7 @@ async def get_live_card(request: Req, activation_id: str) -> Response[str]:
 
 
 @post("/live/{activation_id:str}", include_in_schema=False, status_code=200)
-async def post_live_card(request: Req, activation_id: str) -> Response[str]:
+async def post_live_card(request: Req, activation_id: FromPath[str]) -> Response[str]:
     """Cancel, finish, or wait for another message."""
     seen = await visit.begin(request)
     visitor = seen.signed_in()
@@ -75,8 +76,7 @@ async def post_live_card(request: Req, activation_id: str) -> Response[str]:
     if visitor.is_frozen:
         raise Forbidden("This account is frozen")
     try:
-        now_id, said = await act(seen, public_id, form)
-        tone = "good"
+        now_id, said, tone = await act(seen, public_id, form)
     except NotFound:
         raise
     except Refusal as refusal:
@@ -94,14 +94,16 @@ async def _cancel(seen: Visit, public_id: int, form: Form) -> Done:
     when_allowed = form.text("when_allowed") == "1"
     done = await cancel.cancel(seen.desk, seen.signed_in().wallet_id, public_id, when_allowed=when_allowed)
     if done.in_s is not None:
-        return public_id, _("It is cancelled as soon as the supplier allows it.")
+        return public_id, _("It is cancelled as soon as the supplier allows it."), "good"
+    if not before.held_micros:
+        return public_id, _("Done."), "good"
     amount = seen.words.micros(before.held_micros, before.currency)
-    return public_id, _("Cancelled, %(amount)s returned.") % {"amount": amount}
+    return public_id, _("Cancelled, %(amount)s returned.") % {"amount": amount}, "good"
 
 
 async def _finish(seen: Visit, public_id: int, _form: Form) -> Done:
     await finish.finish(seen.desk, seen.signed_in().wallet_id, public_id)
-    return public_id, seen.words.gettext("Done.")
+    return public_id, seen.words.gettext("Done."), "good"
 
 
 async def _resend(seen: Visit, public_id: int, form: Form) -> Done:
@@ -112,9 +114,9 @@ async def _resend(seen: Visit, public_id: int, form: Form) -> Done:
         wallet = await ledger.wallet(tx, wallet_id)
         is_known = await idempotency.recall(tx, once) is not None
     if not is_known and form.get("price") is not None and form["price"] != str(before.resend_micros):
-        return public_id, seen.words.gettext("This has changed meanwhile. Nothing was charged.")
+        return public_id, seen.words.gettext("This has changed meanwhile. Nothing was charged."), "bad"
     done = await resend.resend(seen.desk, wallet, public_id, once)
-    return done.activation.public_id, seen.words.gettext("Waiting for another message.")
+    return done.activation.public_id, seen.words.gettext("Waiting for another message."), "good"
 
 
 def _once(seen: Visit, public_id: int, form: Form) -> Once | None:

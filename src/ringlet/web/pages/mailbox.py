@@ -18,13 +18,13 @@ _ADDRESS = re.compile(r"(https?://\S+)")
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """A letter with its text in pieces: (is it a link to us, text)."""
+    """A letter with its text in pieces: (where a link to us leads, text)."""
 
     id: int
     recipient: str
     subject: str
     created_at: datetime
-    pieces: list[tuple[bool, str]]
+    pieces: list[tuple[str, str]]
 
 
 def is_open(settings: Settings) -> bool:
@@ -47,11 +47,10 @@ def _shown(letter: LetterLine, settings: Settings) -> Shown:
     return Shown(letter.id, letter.recipient, letter.subject, letter.created_at, pieces)
 
 
-def _piece(text: str, settings: Settings) -> tuple[bool, str]:
+def _piece(text: str, settings: Settings) -> tuple[str, str]:
     """Links of ours lead to where the demo is being looked at, whatever name it has there."""
-    if text.startswith(settings.public_url + "/"):
-        return True, text.removeprefix(settings.public_url)
-    return False, text
+    is_ours = text.startswith(settings.public_url + "/")
+    return text.removeprefix(settings.public_url) if is_ours else "", text
 
 
 HANDLERS: list[ControllerRouterHandler] = [get_mail]

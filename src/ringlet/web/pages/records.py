@@ -132,8 +132,7 @@ class Names:
 
     def country(self, number: int) -> str:
         """The name of a country: 6 → Indonesia."""
-        found = canon.countries().get(number)
-        return self._words.country(found.iso, found.name) if found else str(number)
+        return counter.place(self._words, number)
 
     def iso(self, number: int) -> str:
         """For its flag: 6 → ID."""

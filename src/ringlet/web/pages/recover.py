@@ -1,6 +1,7 @@
 """The password is lost, or the address changes: the links of letters, and the pages that they open."""
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from ringlet.errors import NotFound, RateLimited, ValidationFailed
@@ -37,13 +38,13 @@ async def get_sent(request: Req) -> Response[str]:
 
 
 @get("/reset/{token:str}", include_in_schema=False)
-async def get_reset(request: Req, token: str) -> Response[str]:  # noqa: ARG001 - the form sends it back in its address
+async def get_reset(request: Req, token: FromPath[str]) -> Response[str]:  # noqa: ARG001 - the form sends it back in its address
     """The form; the link is used up by sending it."""
     return await render.page(request, await visit.begin(request), "reset.html")
 
 
 @post("/reset/{token:str}", include_in_schema=False, status_code=200)
-async def post_reset(request: Req, token: str) -> Response[str]:
+async def post_reset(request: Req, token: FromPath[str]) -> Response[str]:
     """The new password; every session ends, this browser's too."""
     seen = await visit.begin(request)
     form = await visit.form(request, seen)
@@ -61,13 +62,13 @@ async def post_reset(request: Req, token: str) -> Response[str]:
 
 
 @get("/email/{token:str}", include_in_schema=False)
-async def get_email(request: Req, token: str) -> Response[str]:  # noqa: ARG001 - the form sends it back in its address
+async def get_email(request: Req, token: FromPath[str]) -> Response[str]:  # noqa: ARG001 - the form sends it back in its address
     """A button, as for the first address."""
     return await render.page(request, await visit.begin(request), "confirm.html", purpose="email")
 
 
 @post("/email/{token:str}", include_in_schema=False, status_code=200)
-async def post_email(request: Req, token: str) -> Response[str]:
+async def post_email(request: Req, token: FromPath[str]) -> Response[str]:
     """The new address counts. Refuses: NotFound (used or too old), as a page."""
     seen = await visit.begin(request)
     await visit.form(request, seen)

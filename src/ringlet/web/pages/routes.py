@@ -1,7 +1,9 @@
 """All pages under one router, whose refusals are pages too."""
 
 from litestar import Router
+from litestar.exceptions import HTTPException
 
+from ringlet.errors import Refusal
 from ringlet.web.pages import (
     assets,
     buy,
@@ -36,5 +38,6 @@ router = Router(
         *docs.HANDLERS,
         *mailbox.HANDLERS,
     ],
-    exception_handlers={Exception: errors.ErrorPage},
+    # By name: the application has handlers for refusals of its own, which are nearer than one for everything.
+    exception_handlers={Refusal: errors.ErrorPage, HTTPException: errors.ErrorPage, Exception: errors.ErrorPage},
 )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 from markupsafe import Markup
 
@@ -162,7 +163,7 @@ async def post_passkey(request: Req) -> Response[str]:
 
 
 @post("/profile/security/passkeys/{passkey_id:int}/remove", include_in_schema=False, status_code=200)
-async def post_passkey_removal(request: Req, passkey_id: int) -> Response[str]:
+async def post_passkey_removal(request: Req, passkey_id: FromPath[int]) -> Response[str]:
     """Refuses: NotFound (also somebody else's)."""
     seen = await visit.begin(request)
     await visit.form(request, seen)
@@ -175,7 +176,7 @@ async def post_passkey_removal(request: Req, passkey_id: int) -> Response[str]:
 
 
 @post("/profile/security/sessions/{session_id:int}/end", include_in_schema=False, status_code=200)
-async def post_end(request: Req, session_id: int) -> Response[str]:
+async def post_end(request: Req, session_id: FromPath[int]) -> Response[str]:
     """One of the person's own sessions. Refuses: NotFound (somebody else's)."""
     seen = await visit.begin(request)
     await visit.form(request, seen)

@@ -1,6 +1,7 @@
 """Signing up, in and out. An address that has an account and one that has none look the same on every page here."""
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from ringlet.errors import RateLimited, Unauthorized, ValidationFailed
@@ -87,14 +88,14 @@ async def get_sent(request: Req) -> Response[str]:
 
 
 @get("/confirm/{token:str}", include_in_schema=False)
-async def get_confirm(request: Req, token: str) -> Response[str]:
+async def get_confirm(request: Req, token: FromPath[str]) -> Response[str]:
     """A button: programs that open every link of a letter must not confirm anything."""
     seen = await visit.begin(request)
     return await render.page(request, seen, "confirm.html", token_in_link=token, purpose="confirm")
 
 
 @post("/confirm/{token:str}", include_in_schema=False, status_code=200)
-async def post_confirm(request: Req, token: str) -> Response[str]:
+async def post_confirm(request: Req, token: FromPath[str]) -> Response[str]:
     """The address is its owner's. Refuses: NotFound (used or too old), as a page."""
     seen = await visit.begin(request)
     await visit.form(request, seen)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from ringlet.errors import Forbidden, NotFound, Refusal, ValidationFailed, WebhookRejected
@@ -33,7 +34,7 @@ def log_context(logged: Sequence[Logged]) -> dict[str, Any]:
 
 
 @get("/webhooks/{webhook_id:str}/log", include_in_schema=False)
-async def get_log(request: Req, webhook_id: str) -> Response[str]:
+async def get_log(request: Req, webhook_id: FromPath[str]) -> Response[str]:
     """The newest of the log alone, for a page that waits for an outcome."""
     seen = await visit.begin(request)
     wallet_id = seen.signed_in().wallet_id
@@ -48,7 +49,7 @@ async def get_log(request: Req, webhook_id: str) -> Response[str]:
 
 
 @get("/webhooks/{webhook_id:str}/deliveries/{delivery_id:str}", include_in_schema=False)
-async def get_delivery(request: Req, webhook_id: str, delivery_id: str) -> Response[str]:
+async def get_delivery(request: Req, webhook_id: FromPath[str], delivery_id: FromPath[str]) -> Response[str]:
     """One delivery: the request as it is sent, and what came back each time. Refuses: NotFound."""
     seen = await visit.begin(request)
     return await _delivery(request, seen, checked(webhook_id), records.number(delivery_id))
@@ -69,7 +70,7 @@ def _pretty(body: str) -> str:
 
 
 @post("/webhooks/{webhook_id:str}/deliveries/{delivery_id:str}", include_in_schema=False, status_code=200)
-async def post_replay(request: Req, webhook_id: str, delivery_id: str) -> Response[str]:
+async def post_replay(request: Req, webhook_id: FromPath[str], delivery_id: FromPath[str]) -> Response[str]:
     """Send it again, whatever became of it."""
     seen = await visit.begin(request)
     person = owner(seen)
@@ -83,7 +84,7 @@ async def post_replay(request: Req, webhook_id: str, delivery_id: str) -> Respon
 
 
 @post("/webhooks/{webhook_id:str}/test", include_in_schema=False, status_code=200)
-async def post_test(request: Req, webhook_id: str) -> Response[str]:
+async def post_test(request: Req, webhook_id: FromPath[str]) -> Response[str]:
     """An event of no consequence, to this webhook alone."""
     seen = await visit.begin(request)
     person = owner(seen)
@@ -98,7 +99,7 @@ async def post_test(request: Req, webhook_id: str) -> Response[str]:
 
 
 @post("/webhooks/{webhook_id:str}/recover", include_in_schema=False, status_code=200)
-async def post_recover(request: Req, webhook_id: str) -> Response[str]:
+async def post_recover(request: Req, webhook_id: FromPath[str]) -> Response[str]:
     """Send again all that has failed for good since then."""
     seen = await visit.begin(request)
     person = owner(seen)

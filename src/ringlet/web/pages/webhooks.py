@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from ringlet import events
@@ -66,7 +67,7 @@ async def post_new(request: Req) -> Response[str]:
 
 
 @get("/webhooks/{webhook_id:str}", include_in_schema=False)
-async def get_webhook(request: Req, webhook_id: str) -> Response[str]:
+async def get_webhook(request: Req, webhook_id: FromPath[str]) -> Response[str]:
     """One, with its log. Refuses: NotFound, also for somebody else's."""
     seen = await visit.begin(request)
     return await _detail(request, seen, checked(webhook_id))
@@ -94,7 +95,7 @@ def _recover_from(endpoint: Endpoint, person: Visitor) -> str:
 
 
 @post("/webhooks/{webhook_id:str}", include_in_schema=False, status_code=200)
-async def post_change(request: Req, webhook_id: str) -> Response[str]:
+async def post_change(request: Req, webhook_id: FromPath[str]) -> Response[str]:
     """Another address, description or choice of events."""
     seen = await visit.begin(request)
     person = owner(seen)
@@ -109,7 +110,7 @@ async def post_change(request: Req, webhook_id: str) -> Response[str]:
 
 
 @post("/webhooks/{webhook_id:str}/enabled", include_in_schema=False, status_code=200)
-async def post_enabled(request: Req, webhook_id: str) -> Response[str]:
+async def post_enabled(request: Req, webhook_id: FromPath[str]) -> Response[str]:
     """On or off; off ends what waits to be sent."""
     seen = await visit.begin(request)
     person = owner(seen)
@@ -122,7 +123,7 @@ async def post_enabled(request: Req, webhook_id: str) -> Response[str]:
 
 
 @post("/webhooks/{webhook_id:str}/rotate", include_in_schema=False, status_code=200)
-async def post_rotate(request: Req, webhook_id: str) -> Response[str]:
+async def post_rotate(request: Req, webhook_id: FromPath[str]) -> Response[str]:
     """A new secret, shown this once; those before it sign beside it for a day."""
     seen = await visit.begin(request)
     person = owner(seen)
@@ -137,7 +138,7 @@ async def post_rotate(request: Req, webhook_id: str) -> Response[str]:
 
 
 @post("/webhooks/{webhook_id:str}/delete", include_in_schema=False, status_code=200)
-async def post_delete(request: Req, webhook_id: str) -> Response[str]:
+async def post_delete(request: Req, webhook_id: FromPath[str]) -> Response[str]:
     """Gone, with all that waits to be sent."""
     seen = await visit.begin(request)
     person = owner(seen)
