@@ -10,9 +10,10 @@ ASSETS := src/ringlet/static/names.json
 BROWSER := $(VENV)/.browser
 
 # The pages are tested in Debian's Chromium, never in one that a tool downloads. CHROMIUM=/path names another browser
-# of its kind, CHROMIUM=none leaves the tests out that need one.
+# of its kind, CHROMIUM=none leaves the tests out that need one. PHP runs the samples of the documentation.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-CHROMIUM_PACKAGES := chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji
+PHP := $(shell command -v php)
+CHROMIUM_PACKAGES := chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji php-cli php-curl
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test setup lint format assets messages bench soak screenshots lock clean
@@ -91,20 +92,21 @@ $(DEV): requirements-dev.lock $(RUNTIME)
 	@touch $@
 
 # A stamp without its browser (a kept .venv on a new machine) does not count.
-ifeq ($(CHROMIUM),)
+READY := $(if $(filter none,$(CHROMIUM)),none,$(and $(CHROMIUM),$(PHP)))
+ifeq ($(READY),)
 .PHONY: $(BROWSER)
 endif
 
 $(BROWSER): | $(BIN)/python
-ifeq ($(CHROMIUM),)
+ifeq ($(READY),)
 	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-		echo "The tests of the pages need Chromium, and only root can install it here. One of these, then again:"; \
+		echo "The tests of the pages need Chromium and PHP, and only root can install it here. One of these, then again:"; \
 		echo "  sudo apt-get install --no-install-recommends $(CHROMIUM_PACKAGES)"; \
 		echo "  make $(MAKECMDGOALS) CHROMIUM=/path/to/chromium    (or Google Chrome)"; \
 		echo "  make $(MAKECMDGOALS) CHROMIUM=none    (without those tests)"; \
 		exit 1; \
 	fi
-	@echo "Installing Chromium for the tests of the pages (once, about half a minute)"
+	@echo "Installing Chromium and PHP for the tests of the pages (once, about half a minute)"
 	@apt-get update -qq
 	@DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(CHROMIUM_PACKAGES) >/dev/null
 endif

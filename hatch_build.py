@@ -16,11 +16,14 @@ FRONT = ROOT / "front"
 
 
 class FrontHook(BuildHookInterface):  # type: ignore[type-arg]
-    def initialize(self, _version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it collects files."""
         if FRONT.is_dir():
             build()
         build_data["artifacts"].append("src/ringlet/static/**")
+        if version == "standard":  # a checkout shows its own
+            for path in (ROOT / "docs").glob("*.md"):
+                build_data["force_include"][str(path)] = f"ringlet/docs/{path.name}"
 
 
 def build() -> None:
@@ -28,7 +31,10 @@ def build() -> None:
     node, npm = _tool("node"), _tool("npm")
     if not (FRONT / "node_modules" / "esbuild").is_dir():
         subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=FRONT, check=True, stdout=sys.stderr
+            [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"],
+            cwd=FRONT,
+            check=True,
+            stdout=sys.stderr,
         )
     subprocess.run([node, "build.mjs"], cwd=FRONT, check=True, stdout=sys.stderr)
 

@@ -49,38 +49,24 @@ def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
     if arguments.history:
         parts.add("history")
     seconds, rounds = arguments.seconds, arguments.rounds
+    with_sales, past = not arguments.no_sales, arguments.history or HISTORY
+    kinds: dict[str, Callable[[], list[Line]]] = {
+        "prices": lambda: pricelist.measure(ground, seconds),
+        "hundredth": lambda: hundredth.measure(ground, arguments.buys),
+        "sync": lambda: sync.measure(ground, seconds, rounds, with_sales=with_sales),
+        "poll": lambda: poll.measure(ground, arguments.orders, POLL_SECONDS),
+        "streams": lambda: streams.measure(ground, seconds),
+        "waits": lambda: waits.measure(ground, arguments.pushes),
+        "live": lambda: live.measure(ground, arguments.pushes),
+        "pages": lambda: pages.measure(ground),
+        "history": lambda: history.measure(ground, past, seconds, rounds),
+    }
     lines = []
     if parts & {"status", "buy"}:
         lines += _note("status and buy", lambda: rates.measure(ground, parts, seconds, rounds))
-    if "prices" in parts:
-        lines += _note("prices", lambda: pricelist.measure(ground, seconds))
-    if "hundredth" in parts:
-        lines += _note("hundredth", lambda: hundredth.measure(ground, arguments.buys))
-    if "sync" in parts:
-        lines += _note(
-            "sync", lambda: sync.measure(ground, seconds, rounds, with_sales=not arguments.no_sales)
-        )
-    if "poll" in parts:
-        lines += _note("poll", lambda: poll.measure(ground, arguments.orders, POLL_SECONDS))
-    if "streams" in parts:
-        lines += _note("streams", lambda: streams.measure(ground, seconds))
-    if "waits" in parts:
-        lines += _note("waits", lambda: waits.measure(ground, arguments.pushes))
-    lines += _seen(ground, parts, arguments)
-    if "history" in parts:
-        lines += _note(
-            "history", lambda: history.measure(ground, arguments.history or HISTORY, seconds, rounds)
-        )
-    return lines
-
-
-def _seen(ground: Ground, parts: set[str], arguments: argparse.Namespace) -> list[Line]:
-    """What people see: the pages."""
-    lines = []
-    if "live" in parts:
-        lines += _note("live", lambda: live.measure(ground, arguments.pushes))
-    if "pages" in parts:
-        lines += _note("pages", lambda: pages.measure(ground))
+    for name, measure in kinds.items():
+        if name in parts:
+            lines += _note(name, measure)
     return lines
 
 

@@ -49,7 +49,11 @@ class Surfer:
         self, method: str, path: str, body: str | None, headers: dict[str, str]
     ) -> httpx2.Response:
         cookies = "; ".join(f"{name}={each.value}" for name, each in self.cookies.items())
-        sent = {"accept": "text/html", "cookie": cookies, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        sent = {
+            "accept": "text/html",
+            "cookie": cookies,
+            **{k.replace("_", "-"): v for k, v in headers.items()},
+        }
         if body is not None:
             sent["content-type"] = "application/x-www-form-urlencoded"
         self.answer = await self.web.request(method, path, content=body, headers=sent)

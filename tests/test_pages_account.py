@@ -129,7 +129,14 @@ async def test_a_key_has_bounds(ann: Surfer) -> None:
     await ann.get(link[1])
     assert 'value="2099-01-31"' in ann.page
     assert "192.0.2.0/24\n2001:db8::1/128" in ann.page
-    await ann.post(link[1], name="Other", scopes=["balance:read"], expires_at="2099-01-31", daily_cap="", allowed_addresses="")
+    await ann.post(
+        link[1],
+        name="Other",
+        scopes=["balance:read"],
+        expires_at="2099-01-31",
+        daily_cap="",
+        allowed_addresses="",
+    )
     await ann.get("/profile")
     assert "Other" in ann.page
     assert "$5.50" not in ann.page
@@ -306,14 +313,18 @@ async def test_passkeys_ask_for_what_they_need(desk: Desk, ann: Surfer) -> None:
     form_token = ann.token()
     options = (await ann.post("/profile/security/passkeys/options", token=form_token)).json()
     assert {"options", "challenge"} <= options.keys()
-    answer = await ann.post("/profile/security/passkeys", token=form_token, challenge=options["challenge"], answer="{}", name="x")
+    answer = await ann.post(
+        "/profile/security/passkeys", token=form_token, challenge=options["challenge"], answer="{}", name="x"
+    )
     assert answer.status_code == 422
     stranger = surfer(desk)
     await stranger.get("/sign-in")
     form_token = stranger.token()
     options = (await stranger.post("/passkey/options", token=form_token)).json()
     for made in ("", "{}", "[]", '{"id":"AA"}', "x" * 30_000):
-        answer = await stranger.post("/passkey", token=form_token, challenge=options["challenge"], answer=made)
+        answer = await stranger.post(
+            "/passkey", token=form_token, challenge=options["challenge"], answer=made
+        )
         assert answer.status_code == 401
     assert "__Host-session" not in stranger.cookies
     assert (await ann.post("/passkey/options", token=form_token)).status_code == 403

@@ -1,16 +1,11 @@
 """Every page can be read by everybody: in both schemes, both directions of writing, on a phone and on a desk."""
 
-import os
 from typing import Any
 
 import pytest
 
 from tests.browser import NARROW, WIDE, Visitors, axe, first_weight, no_sideways_scroll, push_sms, sign_in
 from tests.site import Site
-
-pytestmark = pytest.mark.skipif(
-    "RINGLET_TEST_PAGES" not in os.environ, reason="the pages are being written; to go when they are there"
-)
 
 OF_GUESTS = ("/", "/sign-in", "/sign-up", "/forgot", "/docs", "/docs/countries", "/docs/services", "/docs/api",
              "/docs/handler-api", "/mail")  # fmt: skip

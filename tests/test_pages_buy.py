@@ -174,7 +174,8 @@ async def test_never_dearer_than_the_button_said(desk: Desk, shop: Shop, ann: Pe
     assert answer.status == 409
     assert "The price is $0.50 now" in answer.text
     assert answer.headers["HX-Retarget"] == "#said"
-    assert 'name="shown" value="0.5" id="shown-wa-6"' in answer.text
+    assert 'name="shown" value="0.5"' in answer.text
+    assert "Buy WhatsApp · Indonesia — $0.50" in answer.text
     assert (await ann.post("/buy", **{**form, "most": "0,4"})).status == 409
     assert await sold(desk, shop.alice) == 0
     assert (await ann.post("/buy", **{**form, "most": "0,6"})).status == 303
@@ -327,3 +328,23 @@ async def test_in_another_language(ann: Person) -> None:
     page = await ann.get("/find?lang=ru&q=индонезия+вотсап", swap=True)
     assert page.names("data-offer") == ["wa-6"]
     assert "Индонезия" in page.text
+
+
+async def test_an_operator_has_his_own_price(desk: Desk, shop: Shop, ann: Person) -> None:
+    """Who names an operator is shown what that one costs, and is charged it."""
+    await execute(desk, "delete from price_rule")
+    rows = [NumberRow(f"6281110{index:05}", 6, "axis", ("wa",)) for index in range(3)]
+    async for _ in stocktaking.load(desk, "owner", rows, Decimal("0.09")):
+        pass
+    await desk.refresh_prices()
+    assert "Buy WhatsApp · Indonesia — $0.0334" in (await ann.get("/offer?pick=wa-6", swap=True)).text
+    panel = await ann.get("/offer?pick=wa-6&operator=axis", swap=True)
+    assert "Buy WhatsApp · Indonesia — $0.09" in panel.text
+    found = re.search(r'<form class="buy-panel".*', panel.text, re.DOTALL)
+    assert found is not None
+    form = {
+        name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', found.group(0))
+    }
+    answer = await ann.post("/buy", **{**form, "do": "", "operator": "axis", "most": ""})
+    assert answer.status == 303
+    assert await held(desk, shop.alice) == 90_000

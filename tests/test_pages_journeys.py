@@ -1,17 +1,11 @@
 """Whole journeys in a real browser: from a stranger to a code, by pointer, by keyboard, on a phone, without scripts."""
 
-import os
-
 import pytest
 from playwright.async_api import expect
 
 from tests.browser import NARROW, WIDE, Visitors, no_sideways_scroll, push_sms, sign_in
 from tests.person import CODE, OFFER, TEXT, Person
 from tests.site import Site
-
-pytestmark = pytest.mark.skipif(
-    "RINGLET_TEST_PAGES" not in os.environ, reason="the pages are being written; to go when they are there"
-)
 
 
 def credit(site: Site, email: str, amount: str = "10") -> None:

@@ -75,7 +75,9 @@ async def test_a_form_may_come_from_a_sister_page_only(ann: Surfer) -> None:
         await ann.get("/profile")
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe=1", b"a=%00", b"&".join(b"a=1" for _ in range(300)), b"a" * 70_000])
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe=1", b"a=%00", b"&".join(b"a=1" for _ in range(300)), b"a" * 70_000]
+)
 async def test_a_form_that_cannot_be_read_is_refused(ann: Surfer, body: bytes) -> None:
     """A 4xx page and never a 500."""
     answer = await ann.web.post("/theme", content=body, headers={
@@ -190,7 +192,9 @@ async def test_nobody_learns_who_has_an_account(desk: Desk, ann: Surfer) -> None
         answers.append(seen)
     assert answers[0] == answers[1]
     assert (await ann.get("/profile")).status_code == 200
-    assert len(await letters_to(desk, ANN)) == 3  # to confirm, to choose a new password, "you have an account"
+    assert (
+        len(await letters_to(desk, ANN)) == 3
+    )  # to confirm, to choose a new password, "you have an account"
 
 
 async def test_a_second_sign_up_does_not_change_the_password(desk: Desk, ann: Surfer) -> None:
@@ -243,7 +247,11 @@ async def test_script_in_a_name_is_text(desk: Desk, ann: Surfer) -> None:
     assert_harmless(ann)
     await ann.get("/profile/security")
     assert_harmless(ann)
-    for path in (f"/sign-in?next={SCRIPT}", f"/confirm/{SCRIPT[1:7]}\"'><img", "/reset/x%22%3E%3Cscript%3Ealert(1)"):
+    for path in (
+        f"/sign-in?next={SCRIPT}",
+        f"/confirm/{SCRIPT[1:7]}\"'><img",
+        "/reset/x%22%3E%3Cscript%3Ealert(1)",
+    ):
         await Surfer(ann.web).get(path)
         assert_harmless(ann)
 
@@ -259,7 +267,11 @@ async def test_every_page_carries_the_headers(desk: Desk, who: str) -> None:
     one = surfer(desk)
     if who == "ann":
         await one.sign_up(desk)
-    paths = [path for path in addresses("GET") if not path.startswith(("/static", "/favicon")) and path not in STREAMS]
+    paths = [
+        path
+        for path in addresses("GET")
+        if not path.startswith(("/static", "/favicon")) and path not in STREAMS
+    ]
     for path in [*paths, "/no-such-page"]:
         head = (await one.get(path)).headers
         assert one.answer.status_code < 500, path

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -67,10 +68,13 @@ async def test_the_figures_are_those_of_the_ledger(ann: Person, desk: Desk, shop
     got = await ann.get("/wallet")
     assert figures(got) == ["$99.665533", "$0.222978", "$0.111489"]
     assert "for 2 open numbers" in got.text
-    async with desk.db.connection() as tx:
-        assert await mark(desk, shop.alice) is None
-        now = (await (await tx.execute("select now()")).fetchone() or [None])[0]
-    assert month_start(now, "Asia/Tokyo").hour == 0
+
+
+def test_a_month_begins_where_the_reader_is() -> None:
+    """On the last evening of a month in London it is the next month in Tokyo already."""
+    at = datetime(2026, 11, 30, 20, tzinfo=UTC)
+    assert month_start(at, "Europe/London") == datetime(2026, 11, 1, tzinfo=UTC)
+    assert month_start(at, "Asia/Tokyo") == datetime(2026, 11, 30, 15, tzinfo=UTC)
 
 
 async def test_each_line_says_what_was_left(ann: Person, desk: Desk, shop: Shop) -> None:

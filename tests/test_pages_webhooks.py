@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def badges(got: Got) -> list[str]:
     return re.findall(r'class="badge (\w+)">[^<]*<svg', got.text.partition('id="log"')[2])
 
 
-async def make(ann: Person, url: str, **fields: str) -> tuple[str, str]:
+async def make(ann: Person, url: str, **fields: Any) -> tuple[str, str]:
     """By the form; its address and its secret."""
     form = await ann.get("/webhooks/new")
     nonce = re.search(r'name="nonce" value="([^"]+)"', form.text)
@@ -150,10 +151,10 @@ async def test_refused_addresses_are_explained(
     "fields", [{"form": "x"}, {"form": ""}, {"types": "x"}, {"description": "two\nlines"}, {"description": "x" * 256}]
 )  # fmt: skip
 async def test_what_no_form_of_ours_sends_is_refused(
-    ann: Person, desk: Desk, shop: Shop, fields: dict[str, str]
+    ann: Person, desk: Desk, shop: Shop, fields: dict[str, Any]
 ) -> None:
     """Unknown forms and events, a description of two lines: an answer that says so, and no webhook."""
-    got = await ann.post("/webhooks/new", **{"url": PUBLIC, "form": "standard", **fields})
+    got = await ann.post("/webhooks/new", **({"url": PUBLIC, "form": "standard"} | fields))
     assert got.status == 422
     assert await endpoints.list_endpoints(desk, shop.alice.id) == []
 
@@ -211,7 +212,7 @@ async def test_nobody_touches_the_webhooks_of_another(
     await settle(desk)
     here = f"/webhooks/{made.endpoint.public_id}"
     delivery = f"{here}/deliveries/{(await fetch(desk, 'select min(id) from delivery'))[0][0]}"
-    posts: tuple[tuple[str, dict[str, str]], ...] = (
+    posts: tuple[tuple[str, dict[str, Any]], ...] = (
         (here, {"url": PUBLIC}), (f"{here}/enabled", {"enabled": "no"}), (f"{here}/rotate", {}), (f"{here}/delete", {}),
         (f"{here}/test", {}), (f"{here}/recover", {"since": "2026-01-01T00:00"}), (delivery, {}),
     )  # fmt: skip

@@ -6,10 +6,9 @@ document.addEventListener("click", (event) => {
   if (!tab || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const before = tab.getBoundingClientRect().top;
-  const wanted = tab.dataset.tab;
   for (const tabs of document.querySelectorAll(".op .tabs")) {
-    const found = tabs.querySelector(`[data-tab="${wanted}"]`) ?? tabs.firstElementChild;
-    for (const each of tabs.children) each === found ? each.setAttribute("aria-current", "true") : each.removeAttribute("aria-current");
+    const found = tabs.querySelector(`[data-tab="${tab.dataset.tab}"]`) ?? tabs.firstElementChild;
+    for (const each of tabs.children) each.ariaCurrent = each === found ? "true" : null;
     for (const each of tabs.parentElement.querySelectorAll("[data-sample]")) {
       each.hidden = each.dataset.sample !== found.dataset.tab;
     }
@@ -22,39 +21,34 @@ document.addEventListener("submit", async (event) => {
   const form = event.target.closest("[data-try]");
   if (!form) return;
   event.preventDefault();
-  const key = document.querySelector("#operations").dataset.key;
-  if (!key) return;
+  const { key } = document.querySelector("#operations").dataset;
   const query = new URLSearchParams();
   let path = form.dataset.path;
-  for (const each of form.querySelectorAll("[data-place]")) {
-    if (each.dataset.place === "path") path = path.replace(`{${each.name}}`, encodeURIComponent(each.value));
-    else if (each.value) query.set(each.name, each.value);
+  for (const { name, value, dataset } of form.querySelectorAll("[data-place]")) {
+    if (dataset.place === "path") path = path.replace(`{${name}}`, encodeURIComponent(value));
+    else if (value) query.set(name, value);
   }
-  const headers = { Authorization: `Bearer ${key}` };
+  const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/json" };
   if ("once" in form.dataset) headers["Idempotency-Key"] = `docs-${Date.now()}-${Math.random()}`;
-  if (form.elements.body) headers["Content-Type"] = "application/json";
   const output = form.querySelector("output");
-  const code = output.querySelector("code");
-  const began = performance.now();
+  const say = (text) => { output.querySelector("code").textContent = text; };
+  const sent = { method: form.dataset.try, headers, body: form.elements.body?.value, credentials: "omit" };
   output.hidden = false;
-  code.textContent = "…";
+  say("…");
   try {
-    const answer = await fetch(query.size ? `${path}?${query}` : path, {
-      method: form.dataset.try, headers, body: form.elements.body?.value, credentials: "omit",
-    });
+    const answer = await fetch(query.size ? `${path}?${query}` : path, sent);
     const body = await answer.json();
-    code.textContent = `HTTP ${answer.status}, ${Math.round(performance.now() - began)} ms\n\n${JSON.stringify(body, null, 2)}`;
+    say(`HTTP ${answer.status}\n\n${JSON.stringify(body, null, 2)}`);
     follow("activation_id", body.activation?.activation_id);
     follow("webhook_id", body.webhook?.id);
-  } catch (error) {
-    code.textContent = document.body.dataset.offline || String(error);
+  } catch {
+    say(document.body.dataset.offline);
   }
 });
 // What was just made is what the next request is about.
 function follow(name, value) {
   if (!value) return;
-  for (const each of document.querySelectorAll(`[data-try] [name="${name}"]`)) each.value = value;
-  for (const each of document.querySelectorAll("[data-try] textarea")) {
-    each.value = each.value.replace(new RegExp(`("${name}": ")[^"]*`), `$1${value}`);
+  for (const each of document.querySelectorAll(`[data-try] :is([name="${name}"], textarea)`)) {
+    each.value = each.name === name ? value : each.value.replace(new RegExp(`("${name}": ")[^"]*`), `$1${value}`);
   }
 }

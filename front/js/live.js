@@ -19,6 +19,7 @@ async function load(id) {
   const answer = await fetch(path, { headers: { "HX-Request": "true" } });
   const elsewhere = answer.headers.get("HX-Redirect");
   if (elsewhere) return location.assign(elsewhere);
+  if (answer.status >= 500) throw answer;
   const text = answer.status === 200 && (await answer.text()); // 204: nothing has changed
   const select = card ? "[data-activation]" : "#live-list", target = card || live()?.querySelector(select);
   if (text && target?.isConnected) htmx.swap(target, text, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 }, { select });
@@ -28,7 +29,7 @@ function want(id) {
   if (wanted.has(id) || !live()) return;
   wanted.add(id);
   queue = queue.then(() => new Promise((done) => setTimeout(done, 10)))
-    .then(() => wanted.delete(id) && load(id)).catch(() => {});
+    .then(() => wanted.delete(id) && load(id)).catch(() => setTimeout(want, POLL_MS * (1 + Math.random()), id));
 }
 function hear({ data: [what, id] }) {
   lostAt = what === "lost" ? lostAt || Date.now() : 0;
@@ -119,9 +120,8 @@ document.addEventListener("htmx:afterSwap", ({ target, detail }) => {
   if (detail?.requestConfig?.verb === "post" && document.activeElement === document.body) target.closest?.("[data-activation]")?.focus();
 });
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
-  [unseen, document.title] = [0, title];
-  if (live() && !source) lead(true);
+  if (!document.hidden) [unseen, document.title] = [0, title];
+  if (!document.hidden && live() && !source) lead(true);
 });
 if (live()) {
   look(true);

@@ -15,7 +15,7 @@ from ringlet.db import Tx
 KINDS = ("credit", "debit", "capture", "release")
 PART = 50
 #: what has been spent is exact up to so many purchases
-COUNTED_MAX = 20_000
+COUNTED_MAX = 5_000
 ID_MAX = 2**63 - 1
 #: what each kind does to what the wallet has
 SIGNS = {"credit": 1, "debit": -1, "capture": -1, "release": 0}
@@ -71,16 +71,18 @@ async def part(
     return Part(lines, lines[-1].id if len(rows) > limit else None, left_micros)
 
 
-# One statement: the lines and what the wallet has are of the same moment.
+# One statement: the lines and what the wallet has are of the same moment. Whole rows are compared, so that only the
+# statement's own index will do.
 _LINES: LiteralString = """
 select p.id, p.kind::text, p.amount_micros, p.reference, p.reason, p.created_at, a.public_id, a.service, a.country,
     (select sum(balance_micros)::bigint from ledger_account
         where wallet_id = %(wallet)s and kind in ('available', 'held'))
 from unnest(%(kinds)s::posting_kind[]) as wanted (kind)
 cross join lateral (
-    select * from posting where wallet_id = %(wallet)s and posting.kind = wanted.kind and posting.kind <> 'hold'
-        and id < %(before)s
-    order by id desc limit %(limit)s
+    select * from posting where posting.kind <> 'hold'
+        and (wallet_id, posting.kind, id) >= (%(wallet)s, wanted.kind, 0)
+        and (wallet_id, posting.kind, id) < (%(wallet)s, wanted.kind, %(before)s)
+    order by wallet_id desc, posting.kind desc, id desc limit %(limit)s
 ) p
 left join activation a on a.id = p.activation_id
 order by p.id desc limit %(limit)s
@@ -101,14 +103,18 @@ class Spent(msgspec.Struct, frozen=True):
 
 async def spent(tx: Tx, wallet_id: int, since: datetime) -> Spent:
     """What was spent since then."""
-    row = await (await tx.execute(_SPENT, [wallet_id, COUNTED_MAX, since])).fetchone()
+    row = await (
+        await tx.execute(_SPENT, {"wallet": wallet_id, "counted": COUNTED_MAX, "since": since})
+    ).fetchone()
     assert row is not None
     return Spent(int(row[0]), int(row[1]))
 
 
 _SPENT: LiteralString = """
 select coalesce(sum(amount_micros), 0)::bigint, count(*) from (
-    select amount_micros, created_at from posting where wallet_id = %s and kind = 'capture' and kind <> 'hold'
-    order by id desc limit %s
-) as newest where created_at >= %s
+    select amount_micros, created_at from posting where kind <> 'hold'
+        and (wallet_id, kind, id) >= (%(wallet)s, 'capture', 0)
+        and (wallet_id, kind, id) < (%(wallet)s, 'capture', 9223372036854775807)
+    order by wallet_id desc, kind desc, id desc limit %(counted)s
+) as newest where created_at >= %(since)s
 """

@@ -5,6 +5,7 @@ without falling below what the operator's rules allow. A customer who names a `m
 it: then a dearer offer is tried at its own price.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -44,7 +45,7 @@ def choices(desk: Desk, wallet: Wallet, order: Order) -> list[Choice]:
     rules = desk.prices.rules
     view = rules.view(wallet.customer_id)
     offers = desk.prices.shop.cell(order.country, order.service)
-    wanted = [offer for offer in offers if _fits(offer, order, desk)]
+    wanted = [offer for offer in offers if fits(offer, order.operators, desk)]
     priced = ranked(desk, view, wanted)
     if not priced:
         raise NoNumbers
@@ -66,8 +67,8 @@ def choices(desk: Desk, wallet: Wallet, order: Order) -> list[Choice]:
     return found
 
 
-def _fits(offer: Offer, order: Order, desk: Desk) -> bool:
+def fits(offer: Offer, operators: Sequence[str], desk: Desk) -> bool:
     """An operator is promised by own stock and by cells of that operator; suppliers that name none are asked for it."""
-    if not order.operators or offer.operator in order.operators:
+    if not operators or offer.operator in operators:
         return True
     return offer.operator == "any" and desk.book.get(offer.source_id) is not None

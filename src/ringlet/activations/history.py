@@ -18,7 +18,7 @@ from ringlet.desk import Desk
 
 PART = 25
 BATCH = 1_000
-LOOKED_AT_MAX = 10_000
+LOOKED_AT_MAX = 5_000
 #: the newest so many tell which services and countries a person chooses among, and how many are open
 RECENT = 2_000
 ID_MAX = 2**63 - 1
@@ -108,13 +108,17 @@ async def _rows(tx: Tx, statement: LiteralString, values: Mapping[str, Any], lim
     return await (await cursor.execute(statement, {**values, "limit": limit})).fetchall()
 
 
+# Both ends name the wallet, and the order begins with it: no other index than the wallet's own will do, whatever the
+# planner thinks of how many wallets there are.
 _LOOK_BACK: LiteralString = f"""
-select {COLUMNS} from (select * from activation where wallet_id = %(wallet)s and id >= %(low)s and id < %(high)s
-    order by id desc limit %(looked_at)s) as looked_at
+select {COLUMNS} from (select * from activation
+    where (wallet_id, id) >= (%(wallet)s, %(low)s) and (wallet_id, id) < (%(wallet)s, %(high)s)
+    order by wallet_id desc, id desc limit %(looked_at)s) as looked_at
 """
 _LOOK_ON: LiteralString = f"""
-select {COLUMNS} from (select * from activation where wallet_id = %(wallet)s and id >= %(low)s and id < %(high)s
-    order by id limit %(looked_at)s) as looked_at
+select {COLUMNS} from (select * from activation
+    where (wallet_id, id) >= (%(wallet)s, %(low)s) and (wallet_id, id) < (%(wallet)s, %(high)s)
+    order by wallet_id, id limit %(looked_at)s) as looked_at
 """
 
 
@@ -125,12 +129,12 @@ async def _edge(tx: Tx, statement: LiteralString, values: Mapping[str, Any]) -> 
 
 
 _END_BACK: LiteralString = """
-select id from activation where wallet_id = %(wallet)s and id >= %(low)s and id < %(high)s
-order by id desc offset %(skipped)s limit 1
+select id from activation where (wallet_id, id) >= (%(wallet)s, %(low)s) and (wallet_id, id) < (%(wallet)s, %(high)s)
+order by wallet_id desc, id desc offset %(skipped)s limit 1
 """
 _END_ON: LiteralString = """
-select id from activation where wallet_id = %(wallet)s and id >= %(low)s and id < %(high)s
-order by id offset %(skipped)s limit 1
+select id from activation where (wallet_id, id) >= (%(wallet)s, %(low)s) and (wallet_id, id) < (%(wallet)s, %(high)s)
+order by wallet_id, id offset %(skipped)s limit 1
 """
 
 
@@ -147,7 +151,7 @@ def _condition(wallet_id: int, wanted: Filter, span: Span) -> tuple[LiteralStrin
     used = [each for each in possible if each[2] is not None]
     values = {"wallet": wallet_id, "low": span.low, "high": span.high, "looked_at": LOOKED_AT_MAX,
               "digits": _digits(text or "")}  # fmt: skip
-    where: LiteralString = " and ".join(each[0] for each in used) or "true"
+    where: LiteralString = " and ".join(["wallet_id = %(wallet)s", *(each[0] for each in used)])
     return where, {**values, **{each[1]: each[2] for each in used}}
 
 
@@ -176,14 +180,18 @@ async def _first_id(tx: Tx, wallet_id: int, at: datetime) -> int:
 
 _FIRST_ID: LiteralString = """
 with recursive halves (low, high) as (
-    select (select id from activation where wallet_id = %(wallet)s order by id limit 1),
-        (select id + 1 from activation where wallet_id = %(wallet)s order by id desc limit 1)
+    select (select id from activation where (wallet_id, id) >= (%(wallet)s, 0)
+            and (wallet_id, id) < (%(wallet)s, 9223372036854775807) order by wallet_id, id limit 1),
+        (select id + 1 from activation where (wallet_id, id) >= (%(wallet)s, 0)
+            and (wallet_id, id) < (%(wallet)s, 9223372036854775807) order by wallet_id desc, id desc limit 1)
     union all
     select case when probe.created_at < %(at)s then probe.id + 1 else halves.low end,
         case when probe.created_at < %(at)s then halves.high else (halves.low + halves.high) / 2 end
     from halves left join lateral (
         select id, created_at from activation
-        where wallet_id = %(wallet)s and id >= (halves.low + halves.high) / 2 order by id limit 1
+        where (wallet_id, id) >= (%(wallet)s, (halves.low + halves.high) / 2)
+            and (wallet_id, id) < (%(wallet)s, 9223372036854775807)
+        order by wallet_id, id limit 1
     ) probe on true
     where halves.low < halves.high
 )
@@ -201,25 +209,31 @@ class Choices(msgspec.Struct, frozen=True):
 async def choices(desk: Desk, wallet_id: int) -> Choices:
     """The services and countries of late. Refuses: ServiceUnavailable."""
     async with desk.db.connection() as tx:
-        rows = await (await tx.execute(_CHOICES, [wallet_id, RECENT])).fetchall()
+        rows = await (await tx.execute(_CHOICES, {"wallet": wallet_id, "recent": RECENT})).fetchall()
     services = dict.fromkeys(row[0] for row in rows)
     return Choices(list(services), list(dict.fromkeys(row[1] for row in rows)))
 
 
 _CHOICES: LiteralString = """
 select service, country from (
-    select service, country from activation where wallet_id = %s order by id desc limit %s
+    select service, country from activation where (wallet_id, id) >= (%(wallet)s, 0)
+        and (wallet_id, id) < (%(wallet)s, 9223372036854775807)
+    order by wallet_id desc, id desc limit %(recent)s
 ) as recent group by service, country order by count(*) desc, service, country
 """
 
 
 async def count_open(tx: Tx, wallet_id: int) -> int:
     """How many of the newest have their price on hold."""
-    row = await (await tx.execute(_OPEN, [wallet_id, RECENT])).fetchone()
+    row = await (await tx.execute(_OPEN, {"wallet": wallet_id, "recent": RECENT})).fetchone()
     return 0 if row is None else int(row[0])
 
 
 _OPEN: LiteralString = """
-select count(*) from (select state from activation where wallet_id = %s order by id desc limit %s) as recent
+select count(*) from (
+    select state from activation where (wallet_id, id) >= (%(wallet)s, 0)
+        and (wallet_id, id) < (%(wallet)s, 9223372036854775807)
+    order by wallet_id desc, id desc limit %(recent)s
+) as recent
 where state in ('ordering', 'waiting')
 """

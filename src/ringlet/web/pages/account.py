@@ -31,9 +31,7 @@ def proven(seen: Visit, onward: str) -> Visitor:
     return person
 
 
-async def refuse(
-    request: Req, seen: Visit, template: str, refused: Refusal, **context: Any
-) -> Response[str]:
+async def refuse(request: Req, seen: Visit, template: str, refused: Refusal, **context: Any) -> Response[str]:
     """The form once more, with what was wrong in its place."""
     made = await render.page(request, seen, template, refused.status, refused=refused, **context)
     if refused.retry_after_s is not None:

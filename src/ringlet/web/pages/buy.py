@@ -123,12 +123,8 @@ async def post_buy(request: Req) -> Response[str]:
 async def _total(request: Req, seen: Visit, wanted: Asked, form: Form) -> Response[str]:
     """Without scripts: the page again, with what so many cost together."""
     counter = await find.open_counter(request, seen)
-    row = None if wanted.pick is None else counter.row(*wanted.pick)
-    panel = await find.panel(
-        counter, row, quantity=asked.count(form.text("quantity", "1")), operator=form.text("operator")[:64],
-        most=form.text("most")[:20],
-    )  # fmt: skip
-    return await _home(request, seen, wanted, **panel)
+    row, panel = await find.chosen_panel(counter, wanted.pick, form)
+    return await _home(request, seen, wanted, **({} if row is None else {**panel, "chosen": row}))
 
 
 def _wish(form: Form, cell: Cell) -> Wish:
@@ -137,7 +133,7 @@ def _wish(form: Form, cell: Cell) -> Wish:
     if not ONCE.fullmatch(once):
         raise ValidationFailed("This page has become old: load it again, then send the form once more")
     if not (re.fullmatch("[0-9]{1,2}", quantity) and 1 <= int(quantity) <= QUANTITY_MAX):
-        raise ValidationFailed(f"From 1 to {QUANTITY_MAX}", field="quantity")
+        raise ValidationFailed("From 1 to 10", field="quantity")
     most = asked.amount(form.text("most")) if form.text("most") else None
     if form.text("most") and most is None:
         raise ValidationFailed("A price such as 0.15", field="most")
@@ -191,12 +187,8 @@ async def _refused(
 ) -> Response[str]:
     """What was refused and what became of the money, with the price and the key as they are now."""
     counter = await find.open_counter(request, seen)
-    row = counter.row(*cell)
+    row, panel = await find.chosen_panel(counter, cell, form)
     told = await _told(counter, cell, row, refusal)
-    panel = await find.panel(
-        counter, row, quantity=asked.count(form.text("quantity", "1")), operator=form.text("operator"),
-        most=form.text("most"),
-    )  # fmt: skip
     if not visit.is_swap(request):
         picked = msgspec.structs.replace(wanted, pick=cell)
         return await _home(request, seen, picked, refusal.status, said=told, refused=refusal, **panel)
@@ -235,16 +227,14 @@ async def post_favourite(request: Req) -> Response[str]:
         return render.go(request, seen, visit.local(form.get("next")))
     counter = await find.open_counter(request, seen)
     row = counter.row(*cell)
-    return render.part(
-        seen, "parts/buy_star.html", row=row, asked=asked.read(form), is_swap=True, **_chips(counter)
-    )
+    return render.part(seen, "parts/buy_star.html", row=row, asked=asked.read(form), **_chips(counter))
 
 
 async def _set_star(tx: Tx, person_id: int, cell: Cell, *, is_on: bool) -> None:
     if not is_on:
         await favourites.unstar(tx, person_id, *cell)
     elif not await favourites.star(tx, person_id, *cell):
-        raise ValidationFailed(f"{favourites.KEPT_MAX} favourites are the most: take a star off first")
+        raise ValidationFailed("You have as many favourites as can be kept: take a star off first")
 
 
 HANDLERS: list[ControllerRouterHandler] = [get_home, post_buy, post_favourite, *find.HANDLERS]

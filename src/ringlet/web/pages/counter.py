@@ -11,6 +11,7 @@ import msgspec
 
 from ringlet import canon, finding, ledger, money
 from ringlet.activations import quote
+from ringlet.activations.choose import fits
 from ringlet.activations.quote import Quote
 from ringlet.favourites import Cell
 from ringlet.finding import Names, Pair
@@ -99,9 +100,12 @@ def place(spoken: Words, country: int) -> str:
     return local
 
 
+@cache
 def service_name(spoken: Words, service: str) -> str:
     """A service's name; those of test mode say what happens."""
     _ = spoken.gettext
+    if service not in simulator.MAGIC:
+        return finding.service_name(service)
     magic = {
         "test_no_numbers": _("Test: no numbers"),
         "test_never": _("Test: the code never comes"),
@@ -113,7 +117,7 @@ def service_name(spoken: Words, service: str) -> str:
         "test_timeout": _("Test: the outcome is not known at once"),
         "test_insufficient_balance": _("Test: not enough balance"),
     }
-    return magic.get(service) or finding.service_name(service)
+    return magic.get(service, service)
 
 
 @cache
@@ -143,12 +147,15 @@ class Counter:
             return dict.fromkeys(canon.countries(), _everything())
         return self.seen.desk.prices.shop.countries
 
-    def quote(self, service: str, country: int) -> Quote | None:
+    def quote(self, service: str, country: int, operator: str = "") -> Quote | None:
         """What the API says that this visitor pays, and how many there are; None when nobody offers it."""
         desk = self.seen.desk
         if self.wallet.mode == "test":
             return quote.simulated(desk, self.wallet, country, service)
-        return quote.best(desk, self._view, desk.prices.shop.cell(country, service))
+        offers = desk.prices.shop.cell(country, service)
+        if operator:
+            offers = [each for each in offers if fits(each, (operator,), desk)]
+        return quote.best(desk, self._view, offers)
 
     def has_stock(self, service: str, country: int) -> bool:
         """Whether some source has numbers, or does not say."""
@@ -156,9 +163,9 @@ class Counter:
             return True
         return any(offer.available != 0 for offer in self.seen.desk.prices.shop.cell(country, service))
 
-    def row(self, service: str, country: int) -> Row | None:
-        """The line of one pair; None when nobody offers it."""
-        found = self.quote(service, country)
+    def row(self, service: str, country: int, operator: str = "") -> Row | None:
+        """The line of one pair, of one operator if he has it; None when nobody offers it."""
+        found = (operator and self.quote(service, country, operator)) or self.quote(service, country)
         if found is None:
             return None
         rate, seconds = self._figures(service, country)
@@ -209,7 +216,8 @@ class Counter:
         found = dict.fromkeys([*self.starred, *self.recent])
         if self.wallet.mode == "test":
             home = self.recent[0][1] if self.recent else min(self.seen.desk.prices.shop.countries, default=6)
-            found |= dict.fromkeys((code, home) for code in simulator.MAGIC)
+            found |= dict.fromkeys((code, home) for code in [*simulator.MAGIC, *finding.ranked_services()])
+            return list(found)[:ROWS_MAX]
         found |= dict.fromkeys([each for each in self._days if each[0] in canon.services()][:POPULAR_MAX])
         for service in finding.ranked_services():
             found |= dict.fromkeys(self._cheapest(service))
@@ -219,8 +227,6 @@ class Counter:
 
     def _cheapest(self, service: str) -> list[Cell]:
         """A few countries that have numbers for it at a low cost."""
-        if self.wallet.mode == "test":
-            return [(service, country) for country in self.offered][:1]
         costs = [
             (min(offer.base_price for offer in shelf.values() if offer.available != 0), country)
             for country, services in self.seen.desk.prices.shop.countries.items()
@@ -242,7 +248,7 @@ class Counter:
         """Those that may stand at the top: favourites, and of what fits equally well what is there."""
         found = [pair for pair in pairs if (pair.service, pair.country) in self._stars] if self._stars else []
         for _, equal in groupby(pairs, key=lambda pair: round(pair.score, 1)):
-            gone = []
+            gone: list[Pair] = []
             for pair in equal:
                 if len(found) >= QUOTED_MAX:
                     return found

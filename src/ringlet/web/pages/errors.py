@@ -75,4 +75,6 @@ def _plain(refusal: Refusal) -> Response[str]:
 def is_for_people(request: Req, error: Exception) -> bool:
     """Whether this address that we do not have was asked for by a browser."""
     is_page = isinstance(error, HTTPException | Refusal) and "text/html" in request.headers.get("accept", "")
-    return is_page and not request.url.path.startswith(("/api/", "/v1/", "/stubs/", "/agent/", "/static/"))
+    return is_page and not request.scope["path"].startswith(
+        ("/api/", "/v1/", "/stubs/", "/agent/", "/static/")
+    )

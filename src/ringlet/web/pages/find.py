@@ -1,6 +1,7 @@
 """The search: the table and the panel of the chosen row, as parts of the buy screen."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Response, get
@@ -8,6 +9,7 @@ from litestar.types import ControllerRouterHandler
 
 from ringlet import favourites, ledger
 from ringlet.errors import NotFound
+from ringlet.favourites import Cell
 from ringlet.web.api import Office
 from ringlet.web.pages import asked, render, visit
 from ringlet.web.pages.asked import QUANTITY_MAX, SORTS, Asked
@@ -56,6 +58,16 @@ async def panel(
     }  # fmt: skip
 
 
+async def chosen_panel(
+    counter: Counter, pick: Cell | None, sent: Mapping[str, str]
+) -> tuple[Row | None, dict[str, Any]]:
+    """The row with the options that an address or a form has, and its panel."""
+    operator, most = sent.get("operator", "")[:64], sent.get("most", "")[:20]
+    row = None if pick is None else counter.row(*pick, operator)
+    quantity = asked.count(sent.get("quantity", ""))
+    return row, await panel(counter, row, quantity=quantity, operator=operator, most=most)
+
+
 def once() -> str:
     """An idempotency key that nobody has used."""
     return secrets.token_urlsafe(16)
@@ -82,13 +94,9 @@ async def get_offer(request: Req) -> Response[str]:
     if not visit.is_swap(request):
         return render.redirect(request, wanted.url(pick=request.query_params.get("pick", "")), seen.cookies)
     counter = await open_counter(request, seen)
-    row = None if wanted.pick is None else counter.row(*wanted.pick)
+    row, found = await chosen_panel(counter, wanted.pick, request.query_params)
     if row is None:
         raise NotFound
-    found = await panel(
-        counter, row, quantity=asked.count(request.query_params.get("quantity", "")),
-        operator=request.query_params.get("operator", "")[:64], most=request.query_params.get("most", "")[:20],
-    )  # fmt: skip
     return render.part(
         seen, "parts/buy_panel.html", asked=wanted, chosen=row, once=once(), currency=counter.wallet.currency,
         is_test=counter.wallet.mode == "test", tells=True, **found,

@@ -177,9 +177,7 @@ async def post_change(request: Req, key_id: FromPath[int]) -> Response[str]:
             del wanted["expires_at"]  # to the minute as it was, not the end of its day
         await keys.change_key(seen.desk, person, key_id, wanted)
     except (ValidationFailed, Forbidden) as refused:
-        return await refuse(
-            request, seen, "profile_key.html", refused, **_of_key(seen, person, key, form)
-        )
+        return await refuse(request, seen, "profile_key.html", refused, **_of_key(seen, person, key, form))
     return render.go(request, seen, f"{HOME}/keys/{key_id}", seen.words.gettext("Saved."))
 
 

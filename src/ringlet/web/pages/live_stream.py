@@ -36,11 +36,12 @@ class Guard:
     async def _run(self) -> None:
         while self._watched:
             await asyncio.sleep(CHECK_S)
+            asked = dict(self._watched)  # who joins while we ask is asked about the next time
             try:
-                shown = await watch.shown(self._desk, list({each for each, _ in self._watched.values()}))
+                shown = await watch.shown(self._desk, list({each for each, _ in asked.values()}))
             except Refusal:
                 continue  # a database that is away changes nothing about who may listen
-            for stream, (session_id, wallet_id) in list(self._watched.items()):
+            for stream, (session_id, wallet_id) in asked.items():
                 if shown.get(session_id) != wallet_id:
                     stream.end()
 

@@ -70,7 +70,7 @@ async def page(request: Req, visit: Visit, template: str, status: int = 200, **c
     # "refused" is None unless the handler passes one: forms show a refused answer in the place of their help.
     found = {"refused": None, **context}
     text = environment(visit.words.language).get_template(template).render(
-        visit=visit, visitor=visitor, balance=balance, shop=visit.desk.settings.name, path=request.url.path,
+        visit=visit, visitor=visitor, balance=balance, shop=visit.desk.settings.name, path=request.scope["path"],
         form_token=visit.form_token, flash=flash, **found,
     )  # fmt: skip
     return answer(visit, text, status)
@@ -114,8 +114,8 @@ def redirect(request: Req, path: str, cookies: list[Cookie] | None = None) -> Re
 def render_see_other(request: Req, error: SeeOther) -> Response[str]:
     """For the exception handlers: go on there, and back here afterwards when somebody has to sign in."""
     path = error.path
-    if path == "/sign-in" and request.method == "GET" and request.url.path != "/":
-        path += "?next=" + request.url.path
+    if path == "/sign-in" and request.method == "GET" and request.scope["path"] != "/":
+        path += "?next=" + request.scope["path"]
     return redirect(request, path)
 
 

@@ -39,5 +39,9 @@ router = Router(
         *mailbox.HANDLERS,
     ],
     # By name: the application has handlers for refusals of its own, which are nearer than one for everything.
-    exception_handlers={Refusal: errors.ErrorPage, HTTPException: errors.ErrorPage, Exception: errors.ErrorPage},
+    exception_handlers={
+        Refusal: errors.ErrorPage,
+        HTTPException: errors.ErrorPage,
+        Exception: errors.ErrorPage,
+    },
 )

@@ -120,7 +120,9 @@ def told(seen: Visit, found: object) -> Response[str]:
 
 def said(seen: Visit, refused: Refusal) -> Response[str]:
     """A refusal for account.js, in the visitor's words; 200, because it is shown like any other answer."""
-    return told(seen, {"said": faults.fault(refused, None, seen.words) or seen.words.gettext(refused.message)})
+    return told(
+        seen, {"said": faults.fault(refused, None, seen.words) or seen.words.gettext(refused.message)}
+    )
 
 
 HANDLERS: list[ControllerRouterHandler] = [
