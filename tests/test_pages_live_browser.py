@@ -73,7 +73,7 @@ async def test_a_lost_connection_is_said_and_made_up_for(visit: Visitors, demo_s
     card = page.locator(f'[data-activation="{activation["activation_id"]}"]')
     await expect(card).to_be_visible()
     # The browser cuts no stream that is open: the script is told that it was.
-    await page.evaluate("navigator.locks.request('live', { steal: true }, () => new Promise(() => {}))")
+    await page.evaluate("void navigator.locks.request('live', { steal: true }, () => new Promise(() => {}))")
     await page.context.set_offline(True)
     await push_sms(demo_site, activation["phone"], TEXT)
     await page.evaluate("new BroadcastChannel('live').postMessage(['lost'])")

@@ -31,4 +31,5 @@ def fault(refused: Exception | None, field: str | None, spoken: Words) -> str:
     if not isinstance(errors, list):
         return "" if field is not None else say(refused, spoken)[1]
     wanted = field or "body"
-    return next((spoken.gettext(each["message"]) for each in errors if each["field"] == wanted), "")
+    said = next((str(each["message"]) for each in errors if each["field"] == wanted), "")
+    return spoken.gettext(said) if said else ""
