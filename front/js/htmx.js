@@ -5,6 +5,7 @@ import htmx from "htmx.org";
 Object.assign(htmx.config, {
   allowEval: false, allowScriptTags: false, includeIndicatorStyles: false, historyCacheSize: 0,
   selfRequestsOnly: true, scrollIntoViewOnBoost: false, timeout: 20000,
+  attributesToSettle: ["class", "width", "height"], // a copied style would be an inline one
 });
 const token = document.querySelector('meta[name="form-token"]')?.content;
 document.addEventListener("htmx:configRequest", (event) => {

@@ -18,6 +18,7 @@ from ringlet.activations.store import Message
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.ledger import Balance, Wallet
+from ringlet.web.pages import counter
 from ringlet.web.pages.visit import Visit
 
 #: so long what is over stays beside what is live
@@ -154,19 +155,18 @@ async def _cards(tx: Tx, seen: Visit, wallet: Wallet, found: Sequence[Lease]) ->
 
 def _card(seen: Visit, wallet: Wallet, lease: Lease, back: Return | None, now: datetime) -> Card:
     row = lease.newest
-    country, service = canon.countries().get(row.country), canon.services().get(row.service)
+    country = canon.countries().get(row.country)
     international, national = phones.spell(row.phone) if row.phone else ("", "")
     is_over = row.state in REFUNDED
-    iso, english = (country.iso, country.name) if country else ("", str(row.country))
     return Card(
         activation_id=str(row.public_id),
         moment=_moment(lease),
         state=str(row.state),
-        service=service.name if service else row.service,
+        service=counter.service_name(seen.words, row.service),
         service_code=row.service,
         country=row.country,
-        country_name=seen.words.country(iso, english),
-        iso=iso,
+        country_name=counter.place(seen.words, row.country),
+        iso=country.iso if country else "",
         operator="" if row.operator == "any" else row.operator,
         phone=row.phone,
         international=international,
