@@ -21,6 +21,8 @@ LANGUAGES = {"en": "English", "es": "Español", "ru": "Русский", "zh": "�
 _LOCALES = {"en": "en", "es": "es", "ru": "ru", "zh": "zh_Hans", "ar": "ar"}
 _RIGHT_TO_LEFT = {"ar"}
 PRICE_PLACES_MIN = 2
+#: around a price in a text that runs the other way, or its sign lands on the wrong side
+LEFT_TO_RIGHT, ISOLATE_END = "\u2066", "\u2069"
 
 
 class Words:
@@ -59,9 +61,10 @@ class Words:
         places = max(PRICE_PLACES_MIN, -exponent if isinstance(exponent, int) else 0)
         pattern = self.locale.currency_formats["standard"].pattern
         exact = "0." + "0" * places
-        return numbers.format_currency(
+        text = numbers.format_currency(
             amount, currency, format=pattern.replace("0.00", exact), locale=self.locale, currency_digits=False
         )
+        return f"{LEFT_TO_RIGHT}{text}{ISOLATE_END}" if self.direction == "rtl" else text
 
     def micros(self, micros: int, currency: str) -> str:
         """Micro-units of a currency as an amount."""
