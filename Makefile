@@ -16,21 +16,25 @@ PHP := $(shell command -v php)
 CHROMIUM_PACKAGES := chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji php-cli php-curl
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test setup lint format assets messages bench soak screenshots lock clean
+.PHONY: help serve test test-long setup lint format assets messages bench soak screenshots lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 serve: $(RUNTIME) $(ASSETS)  ## install, then run the demo: database, web and worker
 	@$(BIN)/ringlet serve --demo $(ARGS)
 
-test: $(DEV) $(ASSETS) $(BROWSER)  ## everything the tests need, then all of them (or those that ARGS names)
+test: $(DEV) $(ASSETS) $(BROWSER)  ## everything the tests need, then all but the long ones (or those that ARGS names)
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak and not alone"
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak and not long and not alone"
+	$(BIN)/python -m pytest -m "alone and not soak and not long"
 endif
+
+test-long: $(DEV) $(ASSETS) $(BROWSER)  ## browsers, faults and generated input: what takes minutes
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "long and not soak and not alone"
+	$(BIN)/python -m pytest -m "long and alone and not soak"
 
 setup: $(DEV) $(ASSETS) $(BROWSER)  ## install only, with the tools for development
 

@@ -18,8 +18,21 @@ from ringlet.settings import Settings
 from tests.site import Shop, Site, fill_shop
 
 pytest_plugins = ("tests.browser",)
+#: minutes of browsers, of faults and of generated input: `make test-long`, which CI runs too
+LONG = frozenset({
+    "test_pages_axe", "test_pages_journeys", "test_pages_docs_samples", "test_pages_live_browser", "test_model",
+    "test_schemathesis", "test_failpoints", "test_supplier_faults", "test_webhook_faults", "test_kill",
+})  # fmt: skip
 #: of this worker, when several share a server
 TEMPLATE = "ringlet_test_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long is marked in one place."""
+    for item in items:
+        if item.path.stem in LONG:
+            item.add_marker("long")
 
 
 @pytest.fixture(scope="session")

@@ -323,6 +323,11 @@ async def test_the_panel_has_its_limit(
     page = await ann.get("/live")
     assert page.names("data-activation") == [str(each.public_id) for each in reversed(made[1:])]
     assert 'href="/history"' in page.text
+    await ann.post(f"/live/{made[2].public_id}", do="cancel")
+    page = await ann.get("/live")
+    assert page.names("data-activation") == [str(each.public_id) for each in made[1:]], (
+        "what is over comes last"
+    )
 
 
 async def test_many_clicks_at_once_move_the_money_once(desk: Desk, shop: Shop, ann: Person) -> None:

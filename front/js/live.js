@@ -6,7 +6,7 @@ const LOST_MS = 5000, POLL_MS = 3000;
 const title = document.title, known = new Set(), wanted = new Set();
 const channel = globalThis.BroadcastChannel && new BroadcastChannel("live");
 let ahead = -Infinity; // of the server's clock to ours
-let source = null, lostAt = 0, polledAt = 0, unseen = 0, queue = Promise.resolve();
+let source = null, lostAt = 0, unseen = 0, acted = null, queue = Promise.resolve();
 const live = () => document.querySelector("#live");
 const all = (what) => live()?.querySelectorAll(what) ?? [];
 const is = (wish) => localStorage[wish] === "yes";
@@ -70,10 +70,7 @@ function tick() {
     if (!left && Math.floor(now / 1000) % 3 === 0) want(timer.closest("[data-activation]").dataset.activation);
   }
   for (const line of all("[data-lost]")) line.hidden = !isLost;
-  if (isLost && Date.now() - polledAt >= POLL_MS) {
-    polledAt = Date.now();
-    want("");
-  }
+  if (isLost && Math.floor(Date.now() / 1000) % 3 === 0) want("");
 }
 // What is new on the page since it was last looked at: clocks, and codes.
 function look(isFirst) {
@@ -114,10 +111,12 @@ document.addEventListener("click", async (event) => {
   if (wish === "sound" && is(wish)) beep();
   look(false);
 });
-document.addEventListener("htmx:afterSwap", ({ target, detail }) => {
+document.addEventListener("submit", ({ target }) => (acted = target.closest("[data-activation]")));
+document.addEventListener("htmx:afterSwap", ({ target }) => {
   if (target.closest?.("#live")) look(false);
-  // The button that was pressed is gone with its card: the card itself takes the focus.
-  if (detail?.requestConfig?.verb === "post" && document.activeElement === document.body) target.closest?.("[data-activation]")?.focus();
+  // The button that was pressed is gone with its card, by the answer or by the news: the new card takes the focus.
+  const card = acted && document.activeElement === document.body && target.closest?.("#live [data-activation]");
+  if (card) acted = card.focus();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) [unseen, document.title] = [0, title];

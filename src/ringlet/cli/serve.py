@@ -175,11 +175,15 @@ def _is_ready(url: str) -> bool:
 GREETING = """
 Ringlet is ready at {url}
 
+  sign in     {client_email}
+  password    {client_password}
+  letters     {url}/mail
+
   your key    {api_key}
   test key    {test_key}
   all keys    {path}
 
-A first purchase: a number for Instagram in Indonesia.
+A first purchase without the page: a number for Instagram in Indonesia.
 
   curl -s {url}/api/v1/resell/virtual/buy -H 'Authorization: Bearer {api_key}' \\
     -H 'Content-Type: application/json' -d '{{"service":"ig","country":6}}'

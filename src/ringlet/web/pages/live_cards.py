@@ -119,7 +119,7 @@ def clock(seconds: int) -> str:
 
 
 async def cards(seen: Visit) -> list[Card]:
-    """The visitor's numbers that are open, or were until a moment ago, newest first. Refuses: ServiceUnavailable."""
+    """The visitor's numbers that are open, then those that were until a moment ago, newest first. Refuses: ServiceUnavailable."""
     return list((await panel(seen)).cards)
 
 
@@ -129,6 +129,7 @@ async def panel(seen: Visit) -> Panel:
     async with seen.desk.db.connection() as tx:
         wallet = await ledger.wallet(tx, visitor.wallet_id)
         found = await leases.recent(tx, wallet.id, OVER_S, CARDS_MAX)
+        found = [each for each in found if each.is_open] + [each for each in found if not each.is_open]
         made = await _cards(tx, seen, wallet, found)
         balance = await ledger.balance(tx, wallet.id)
     marks = [str(balance.available_micros), *(card.mark for card in made)]
