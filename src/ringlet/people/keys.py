@@ -14,7 +14,7 @@ from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, ValidationFailed
 from ringlet.feed import announce
-from ringlet.people import letters, words
+from ringlet.people import letters, persons, words
 from ringlet.people.letters import Translate, untranslated
 from ringlet.people.visitor import Visitor, check_owner, check_whole
 
@@ -119,7 +119,7 @@ async def create_key(
         **_checked({name: getattr(new, name) for name in _CHANGEABLE}),
     )
     async with desk.db.transaction() as tx:
-        await _lock_owner(tx, visitor)
+        await persons.lock(tx, visitor.person_id)
         if await _good_keys(tx, visitor) >= PER_CUSTOMER_MAX:
             raise ValidationFailed(f"You have {PER_CUSTOMER_MAX} keys, which is the most: revoke one first")
         made = await customers.add_key(tx, desk.settings.secret, terms)
@@ -185,11 +185,6 @@ _CHECKS: Mapping[str, Any] = {
 }
 
 
-async def _lock_owner(tx: Tx, visitor: Visitor) -> None:
-    """Whoever else changes this customer's keys waits."""
-    await tx.execute("select from person where id = %s for no key update", [visitor.person_id])
-
-
 async def _good_keys(tx: Tx, visitor: Visitor) -> int:
     row = await (await tx.execute(_GOOD_KEYS, [visitor.customer_id])).fetchone()
     return int(row[0]) if row is not None else 0
@@ -223,7 +218,7 @@ async def change_key(desk: Desk, visitor: Visitor, key_id: int, changes: Mapping
     check_owner(visitor)
     wanted = _checked(changes)
     async with desk.db.transaction() as tx:
-        await _lock_owner(tx, visitor)
+        await persons.lock(tx, visitor.person_id)
         key = await _own(tx, visitor, key_id)
         _check_good(key)
         values = {name: getattr(key, name) for name in _CHANGEABLE} | wanted
@@ -254,7 +249,7 @@ async def roll_key(
     if not 0 <= overlap_s <= OVERLAP_MAX_S:
         raise ValidationFailed("An overlap of at most seven days", field="overlap_s")
     async with desk.db.transaction() as tx:
-        await _lock_owner(tx, visitor)
+        await persons.lock(tx, visitor.person_id)
         key = await _own(tx, visitor, key_id)
         _check_good(key)
         if key.rolled_to is not None:

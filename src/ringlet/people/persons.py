@@ -64,7 +64,7 @@ returning id
 
 
 async def lock(tx: Tx, person_id: int) -> None:
-    """Whoever else changes this person's factors or password waits."""
+    """Whoever else changes this person's keys, factors or password waits."""
     await tx.execute("select from person where id = %s for no key update", [person_id])
 
 

@@ -36,12 +36,16 @@ PROOF = Bucket("proof", 10, 30)
 
 async def take(desk: Desk, bucket: Bucket, subject: str | int) -> None:
     """One attempt. Refuses: RateLimited (with `retry_after`), ServiceUnavailable."""
-    key = f"{bucket.name} {tokens.fingerprint(desk.settings.secret, f'throttle {subject}').hex()[:32]}"
+    key = _key(desk, bucket, subject)
     async with desk.db.connection() as tx:
         missing = await _take(tx, key, bucket)
     if missing > 0:
         wait_s = math.ceil(missing * bucket.refill_s)
         raise RateLimited(f"Too many attempts; try again in {_spell(wait_s)}", retry_after=wait_s)
+
+
+def _key(desk: Desk, bucket: Bucket, subject: str | int) -> str:
+    return f"{bucket.name} {tokens.fingerprint(desk.settings.secret, f'throttle {subject}').hex()[:32]}"
 
 
 async def _take(tx: Tx, key: str, bucket: Bucket) -> float:
@@ -70,7 +74,7 @@ from throttle where key = %(key)s
 
 async def put_back(desk: Desk, bucket: Bucket, subject: str | int) -> None:
     """It was right: whoever proved himself has all attempts again. Refuses: ServiceUnavailable."""
-    key = f"{bucket.name} {tokens.fingerprint(desk.settings.secret, f'throttle {subject}').hex()[:32]}"
+    key = _key(desk, bucket, subject)
     async with desk.db.connection() as tx:
         await tx.execute("delete from throttle where key = %s", [key])
 

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from ringlet import customers, tokens
 from ringlet.errors import Forbidden, NotFound, ValidationFailed
 from ringlet.people import keys
-from ringlet.web.api import Office
+from ringlet.web.api import office
 from ringlet.web.pages import docs_api, docs_codes, docs_find, docs_samples, docs_text, faults, render, visit
 from ringlet.web.pages.account import proven
 from ringlet.web.pages.docs_text import KEY, ORIGIN, Heading
@@ -39,7 +39,7 @@ async def get_docs(request: Req) -> Response[Any]:
     seen = await visit.begin(request)
     query = _query(request)
     await asyncio.to_thread(docs_api.described)
-    found = docs_find.find(_office(request).codes, seen.words, query) if query else None
+    found = docs_find.find(office(request).codes, seen.words, query) if query else None
     calls = {name: docs_api.operations()[name].call for name in ("buy", "getStatus")}
     return await _page(request, seen, "docs/start.html", query=query, found=found, calls=calls)
 
@@ -59,7 +59,7 @@ async def get_services(request: Req) -> Response[Any]:
 async def _codes(request: Req, kind: str) -> Response[Any]:
     """A list, or what is asked for of it; a long one shows its beginning until all of it is wanted."""
     seen = await visit.begin(request)
-    query, codes = _query(request), _office(request).codes
+    query, codes = _query(request), office(request).codes
     is_whole = request.query_params.get("all") == "yes"
     edition = _EDITIONS.take(seen.desk.prices.version)
     rows = _rows(codes, kind, seen.words, edition)
@@ -215,11 +215,6 @@ async def _own_key(request: Req, seen: Visit) -> str:
 
 def _query(request: Req) -> str:
     return " ".join(request.query_params.get("q", "").split())[:QUERY_MAX]
-
-
-def _office(request: Req) -> Office:
-    found: Office = request.app.state.office
-    return found
 
 
 def _rendered(spoken: Words, template: str, **context: Any) -> Markup:

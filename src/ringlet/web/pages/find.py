@@ -10,7 +10,7 @@ from litestar.types import ControllerRouterHandler
 from ringlet import favourites, ledger
 from ringlet.errors import NotFound
 from ringlet.favourites import Cell
-from ringlet.web.api import Office
+from ringlet.web.api import office
 from ringlet.web.pages import asked, render, visit
 from ringlet.web.pages.asked import QUANTITY_MAX, SORTS, Asked
 from ringlet.web.pages.counter import Counter, Row
@@ -20,12 +20,11 @@ from ringlet.web.pages.visit import Req, Visit
 async def open_counter(request: Req, seen: Visit) -> Counter:
     """The shop for this visitor, by three indexed queries. Refuses: ServiceUnavailable; SeeOther when signed out."""
     person = seen.signed_in()
-    office: Office = request.app.state.office
     async with seen.desk.db.connection() as tx:
         wallet = await ledger.wallet(tx, person.wallet_id)
         starred = await favourites.starred(tx, person.person_id)
         recent = await favourites.recent(tx, person.wallet_id)
-    return Counter(seen, wallet, starred, recent, await office.figures.days())
+    return Counter(seen, wallet, starred, recent, await office(request).figures.days())
 
 
 async def context(counter: Counter, wanted: Asked) -> dict[str, Any]:

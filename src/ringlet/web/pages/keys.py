@@ -15,10 +15,10 @@ from ringlet.customers import SCOPES
 from ringlet.errors import Forbidden, Refusal, ValidationFailed
 from ringlet.people import keys
 from ringlet.people.keys import KeyLine, NewKey
-from ringlet.people.visitor import Visitor, needs_proof
+from ringlet.people.visitor import Visitor
 from ringlet.web.pages import render, visit
-from ringlet.web.pages.account import proven, refuse, with_next
-from ringlet.web.pages.visit import Form, Req, SeeOther, Visit
+from ringlet.web.pages.account import proven, refuse
+from ringlet.web.pages.visit import Form, Req, Visit
 
 HOME = "/profile"
 _APART = re.compile(r"[\s,;]+")
@@ -169,7 +169,7 @@ async def post_change(request: Req, key_id: FromPath[int]) -> Response[str]:
     """Other bounds from now on, in every process."""
     seen = await visit.begin(request)
     form = await visit.form(request, seen)
-    person = _proven_for(seen, key_id)
+    person = proven(seen, f"{HOME}/keys/{key_id}")
     key = await keys.look(seen.desk, person, key_id)
     try:
         wanted = _wanted(form, person)
@@ -181,19 +181,12 @@ async def post_change(request: Req, key_id: FromPath[int]) -> Response[str]:
     return render.go(request, seen, f"{HOME}/keys/{key_id}", seen.words.gettext("Saved."))
 
 
-def _proven_for(seen: Visit, key_id: int) -> Visitor:
-    person = seen.signed_in()
-    if needs_proof(person):
-        raise SeeOther(with_next("/prove", f"{HOME}/keys/{key_id}"))
-    return person
-
-
 @post("/profile/keys/{key_id:int}/roll", include_in_schema=False, status_code=200)
 async def post_roll(request: Req, key_id: FromPath[int]) -> Response[str]:
     """A new key with the same bounds; the old one ends after the overlap."""
     seen = await visit.begin(request)
     form = await visit.form(request, seen)
-    person = _proven_for(seen, key_id)
+    person = proven(seen, f"{HOME}/keys/{key_id}")
     overlap = form.text("overlap_s")
     seconds = int(overlap) if re.fullmatch(r"[0-9]{1,6}", overlap) else -1
     key = await keys.look(seen.desk, person, key_id)

@@ -21,13 +21,11 @@ from ringlet.errors import (
 )
 from ringlet.idempotency import Once
 from ringlet.web import wire
-from ringlet.web.api import Office, about
+from ringlet.web.api import about, office
 from ringlet.web.pages import faults, live_cards, render, visit
-from ringlet.web.pages.live_cards import Panel, cards, clock
+from ringlet.web.pages.live_cards import Panel, clock
 from ringlet.web.pages.live_stream import Guard, PageConnection
 from ringlet.web.pages.visit import Form, Req, Visit
-
-__all__ = ["HANDLERS", "cards", "clock"]
 
 #: the activation to show now, what was done, and its tone
 Done = tuple[int, str, str]
@@ -81,8 +79,7 @@ async def post_live_card(request: Req, activation_id: FromPath[str]) -> Response
         raise
     except Refusal as refusal:
         now_id, said, tone = public_id, _no(seen, refusal, form), "bad"
-    office: Office = request.app.state.office
-    office.statuses.changed(public_id)
+    office(request).statuses.changed(public_id)
     if visit.is_swap(request):
         return await _answer(seen, now_id, (tone, said))
     return render.go(request, seen, visit.local(form.get("next")), said, tone)
@@ -167,9 +164,8 @@ async def get_live_events(request: Req) -> ASGIApp:
     visitor = seen.visitor
     if visitor is None or visitor.awaits_second_factor:
         return cast("ASGIApp", Response("", status_code=204, headers=render.HEADERS))
-    office: Office = request.app.state.office
-    mark = await office.streams.ready(visitor.wallet_id, resumes=False)
-    return PageConnection(office, _guard(request), visitor, mark).serve
+    mark = await office(request).streams.ready(visitor.wallet_id, resumes=False)
+    return PageConnection(office(request), _guard(request), visitor, mark).serve
 
 
 def _guard(request: Req) -> Guard:
