@@ -4,7 +4,8 @@ The most that an order may cost is counted first, and what was not spent is give
 cap tighter than it should be until midnight, never looser. Test keys spend play money and have no cap to reach.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from ringlet import customers, money
 from ringlet.activations import buy as uncapped
@@ -19,6 +20,8 @@ from ringlet.errors import InsufficientBalance, Refusal, ServiceUnavailable
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 
+T = TypeVar("T")
+
 
 async def buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None, key: ApiKey) -> Bought:
     """Lease a number as `buy.buy` does, unless this key has spent its day. Refuses: as that.
@@ -30,17 +33,10 @@ async def buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None, key: 
     bought = await upstream.known(desk, wallet, once)
     if bought is not None:
         return bought
-    most_micros = most(desk, wallet, [order])
-    await reserve(desk, key, most_micros)
-    try:
-        bought = await uncapped.buy(desk, wallet, order, once)
-    except ServiceUnavailable:
-        raise  # what became of it is not known: it stays counted
-    except Refusal:
-        await give_back(desk, key, most_micros)
-        raise
-    await give_back(desk, key, most_micros - (0 if bought.replayed else bought.activation.amount_micros))
-    return bought
+    return await _counted(
+        desk, key, most(desk, wallet, [order]), lambda: uncapped.buy(desk, wallet, order, once),
+        lambda bought: 0 if bought.replayed else bought.activation.amount_micros,
+    )  # fmt: skip
 
 
 async def several(
@@ -49,17 +45,29 @@ async def several(
     """One number for all these orders as `several.buy` does, within the cap. Refuses: as that."""
     if not is_capped(key, wallet):
         return await together.buy(desk, wallet, orders, once)
-    most_micros = most(desk, wallet, orders)
+    return await _counted(
+        desk, key, most(desk, wallet, orders), lambda: together.buy(desk, wallet, orders, once),
+        lambda bought: 0 if bought.replayed else sum(each.amount_micros for each in bought.activations),
+    )  # fmt: skip
+
+
+async def _counted(
+    desk: Desk,
+    key: ApiKey,
+    most_micros: int,
+    sell: Callable[[], Awaitable[T]],
+    spent_micros: Callable[[T], int],
+) -> T:
+    """Sell with the most that it may cost counted meanwhile, and what it did cost afterwards."""
     await reserve(desk, key, most_micros)
     try:
-        bought = await together.buy(desk, wallet, orders, once)
+        bought = await sell()
     except ServiceUnavailable:
-        raise
+        raise  # what became of it is not known: it stays counted
     except Refusal:
         await give_back(desk, key, most_micros)
         raise
-    spent_micros = 0 if bought.replayed else sum(each.amount_micros for each in bought.activations)
-    await give_back(desk, key, most_micros - spent_micros)
+    await give_back(desk, key, most_micros - spent_micros(bought))
     return bought
 
 
