@@ -41,10 +41,12 @@ def test_amounts_travel_there_and_back(micros: int) -> None:
     assert "E" not in str(amount)
 
 
-@pytest.mark.parametrize("text", ["0.0000001", "NaN", "Infinity", "1e30"])
+@pytest.mark.parametrize(
+    "text", ["0.0000001", "NaN", "Infinity", "1e30", "1e999999", "-1e999999", "1e-999999"]
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     """More than six places, nonsense and astronomic sums never become micro-units."""
-    with pytest.raises((ValueError, ArithmeticError)):
+    with pytest.raises(ValueError, match="is not an amount"):
         money.to_micros(Decimal(text))
 
 

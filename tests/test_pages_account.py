@@ -152,6 +152,7 @@ async def test_a_key_has_bounds(ann: Surfer) -> None:
         ({"daily_cap": "-1"}, "An amount above zero is needed"),
         ({"daily_cap": "NaN"}, "An amount above zero is needed"),
         ({"daily_cap": "1e99999"}, "An amount above zero is needed"),
+        ({"daily_cap": "1e999999"}, "An amount above zero is needed"),
         ({"daily_cap": "0.0000001"}, "An amount above zero is needed"),
         ({"allowed_addresses": "here"}, "Addresses or networks such as"),
         ({"mode": "both"}, "The mode is live or test"),

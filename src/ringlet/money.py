@@ -10,6 +10,7 @@ MICRO = Decimal("0.000001")
 PRICE_STEP = Decimal("0.0000001")
 PRICE_MAX = Decimal(1_000_000)
 MICROS_MAX = 9_000_000_000_000_000_000  # below the largest bigint, so that a sum check can still be made
+DIGITS_MAX = len(str(MICROS_MAX))
 
 
 def charge_micros(price: Decimal) -> int:
@@ -24,10 +25,12 @@ def to_amount(micros: int) -> Decimal:
 
 def to_micros(amount: Decimal) -> int:
     """A decimal amount in micro-units; ValueError when it has more than six places or is out of range."""
-    micros = amount.scaleb(6)
-    if not micros.is_finite() or micros != micros.to_integral_value() or abs(micros) > MICROS_MAX:
-        raise ValueError(f"{amount} is not an amount with at most 6 decimal places")
-    return int(micros)
+    # Looked at first: an exponent near the largest that there is would overflow when it is moved.
+    if amount.is_finite() and amount.adjusted() <= DIGITS_MAX:
+        micros = amount.scaleb(6)
+        if micros == micros.to_integral_value() and abs(micros) <= MICROS_MAX:
+            return int(micros)
+    raise ValueError(f"{amount} is not an amount with at most 6 decimal places")
 
 
 def price(value: Decimal) -> Decimal:

@@ -16,6 +16,7 @@ from ringlet.errors import Forbidden, Refusal, ValidationFailed
 from ringlet.people import keys
 from ringlet.people.keys import KeyLine, NewKey
 from ringlet.people.visitor import Visitor
+from ringlet.web.api import office
 from ringlet.web.pages import render, visit
 from ringlet.web.pages.account import proven, refuse
 from ringlet.web.pages.visit import Form, Req, Visit
@@ -176,6 +177,7 @@ async def post_change(request: Req, key_id: FromPath[int]) -> Response[str]:
         if form.text("expires_at") == _filled(key, person).text("expires_at"):
             del wanted["expires_at"]  # to the minute as it was, not the end of its day
         await keys.change_key(seen.desk, person, key_id, wanted)
+        office(request).keys.forget()  # here from the answer on; the other processes hear it in a moment
     except (ValidationFailed, Forbidden) as refused:
         return await refuse(request, seen, "profile_key.html", refused, **_of_key(seen, person, key, form))
     return render.go(request, seen, f"{HOME}/keys/{key_id}", seen.words.gettext("Saved."))
@@ -192,6 +194,7 @@ async def post_roll(request: Req, key_id: FromPath[int]) -> Response[str]:
     key = await keys.look(seen.desk, person, key_id)
     try:
         made = await keys.roll_key(seen.desk, person, key_id, seconds, translate=seen.words.gettext)
+        office(request).keys.forget()
     except (ValidationFailed, Forbidden) as refused:
         return await refuse(request, seen, "profile_key.html", refused, **_of_key(seen, person, key))
     return await _shown(request, seen, made)
@@ -203,6 +206,7 @@ async def post_revoke(request: Req, key_id: FromPath[int]) -> Response[str]:
     seen = await visit.begin(request)
     await visit.form(request, seen)
     await keys.revoke_key(seen.desk, seen.signed_in(), key_id)
+    office(request).keys.forget()
     return render.go(request, seen, HOME, seen.words.gettext("The key is revoked."))
 
 
