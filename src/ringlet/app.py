@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from ringlet import together
 from ringlet.db import Database, GroupFlush
 from ringlet.desk import Desk
 from ringlet.embedded import EmbeddedServer, acquire
@@ -14,6 +15,10 @@ from ringlet.suppliers.book import Book
 
 #: More sales at once only wait for each other in the database (decision 26).
 SALES_AT_ONCE = 5
+#: One customer's row that somebody holds may stop the others' sales no longer than this (decision 28).
+TILL_LOCK_MS = 200
+#: ... and then only its owner's, refused when it takes longer.
+SALE_LOCK_MS = 3_000
 
 
 class Base:
@@ -45,7 +50,13 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
     desk = Desk(
         settings=settings,
         db=db,
-        sales=Database(conninfo, size=min(settings.db_pool, SALES_AT_ONCE), flushed_together=True),
+        sales=Database(
+            conninfo,
+            size=min(settings.db_pool, SALES_AT_ONCE),
+            flushed_together=True,
+            lock_wait_ms=SALE_LOCK_MS,
+        ),
+        tills=Database(conninfo, size=together.AT_ONCE, flushed_together=True, lock_wait_ms=TILL_LOCK_MS),
         flush=GroupFlush(conninfo),
         feed=Feed(conninfo),
         book=Book(settings),
@@ -54,11 +65,12 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
     desk.book.use(session)
     await db.open()
     await desk.sales.open()
+    await desk.tills.open()
     checks: set[asyncio.Task[None]] = set()
 
     def look_at_pool() -> None:
         """What cut the news has cut the pool's connections too: replace them before a customer meets one."""
-        for pool in (desk.db, desk.sales):
+        for pool in (desk.db, desk.sales, desk.tills):
             check = asyncio.create_task(pool.drop_stale(), name="pool check")
             checks.add(check)
             check.add_done_callback(checks.discard)
@@ -73,5 +85,6 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
         await asyncio.gather(listening, *checks, return_exceptions=True)
         await session.close()
         await desk.flush.close()
+        await desk.tills.close()
         await desk.sales.close()
         await db.close()

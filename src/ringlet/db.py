@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -30,6 +30,7 @@ _BY_INDEX = "set plan_cache_mode = force_generic_plan; set enable_seqscan = off;
 _LIMITS = (
     "set statement_timeout = '15s'; set idle_in_transaction_session_timeout = '15s'; set timezone = 'UTC';"
 )
+_SOON_ON_DISK = "set synchronous_commit = off;"
 
 WAIT_FOR_CONNECTION_S = 3.0
 WAITING_MAX = 2_000
@@ -42,8 +43,13 @@ RECONNECT_GIVE_UP_S = 1.5
 class Database:
     """One process's connections. `connection()` for single statements, `transaction()` for several."""
 
-    def __init__(self, conninfo: str, *, size: int = 8, flushed_together: bool = False) -> None:
-        """`flushed_together`: commits return before they are on disk, and `GroupFlush` says when they are."""
+    def __init__(
+        self, conninfo: str, *, size: int = 8, flushed_together: bool = False, lock_wait_ms: int = 0
+    ) -> None:
+        """`flushed_together`: commits return before they are on disk, and `GroupFlush` says when they are.
+
+        `lock_wait_ms`: a lock that is not to be had within this time fails the statement; 0 waits for it.
+        """
         self.conninfo = conninfo
         self._turns = asyncio.Semaphore(size)
         self._waiting = 0
@@ -53,7 +59,9 @@ class Database:
             max_size=size,
             reconnect_timeout=RECONNECT_GIVE_UP_S,
             open=False,
-            configure=_configure_together if flushed_together else _configure,
+            configure=_configured(
+                f"{_SOON_ON_DISK if flushed_together else ''}set lock_timeout = {lock_wait_ms};"
+            ),
             kwargs={"autocommit": True, "connect_timeout": 5, "prepare_threshold": 2},
         )
 
@@ -109,12 +117,11 @@ class Database:
         await self.pool.check()
 
 
-async def _configure(connection: Tx) -> None:
-    await connection.execute(_LIMITS + _BY_INDEX)
+def _configured(more: str) -> Callable[[Tx], Awaitable[None]]:
+    async def configure(connection: Tx) -> None:
+        await connection.execute((_LIMITS + _BY_INDEX + more).encode())
 
-
-async def _configure_together(connection: Tx) -> None:
-    await connection.execute(_LIMITS + _BY_INDEX + "set synchronous_commit = off;")
+    return configure
 
 
 class GroupFlush:

@@ -11,6 +11,7 @@ from ringlet.pricing import PriceList
 from ringlet.settings import Settings
 from ringlet.suppliers import book
 from ringlet.suppliers.book import Book
+from ringlet.together import Together
 
 RATES_PAUSE_S = 60.0
 
@@ -67,11 +68,15 @@ class Desk:
     db: Database
     #: for sales alone: what is committed there counts when `flush` says so
     sales: Database
+    #: for what `till` gathers, committed as there; nobody waits long for a lock
+    tills: Database
     flush: GroupFlush
     feed: Feed
     book: Book
     prices: Prices = field(default_factory=Prices)
     shelves: Shelves = field(default_factory=Shelves)
+    #: gathers the sales of one moment
+    till: Together = field(default_factory=Together)
 
     async def refresh_prices(self) -> None:
         """Bring the copy up to date. Refuses: ServiceUnavailable (then the old copy stands)."""

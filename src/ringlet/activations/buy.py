@@ -10,6 +10,7 @@ from ringlet.activations import order as upstream
 from ringlet.activations import rehearse, sale
 from ringlet.activations.choose import Choice, Order, choices
 from ringlet.activations.order import Bought
+from ringlet.catalog import Offer
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import IdempotencyInProgress, MaxPriceExceeded, NoNumbers
@@ -67,14 +68,16 @@ def _runs(found: Sequence[Choice]) -> list[list[Choice]]:
 async def _from_stock(
     desk: Desk, wallet: Wallet, order: Order, run: Sequence[Choice], once: Once | None
 ) -> Bought | None:
-    epoch = await desk.flush.epoch()
-    async with desk.sales.connection() as tx:
-        sold = await _sell_first(tx, desk, wallet, order, run, once)
-        bought = None if sold is None else await _bought(tx, wallet, sold)
-    if bought is not None:
-        # Also for a repetition: the first request may not have been answered yet.
-        await desk.flush.flushed(epoch)
-    return bought
+    for choice in run:
+        await _open_shelf(desk, choice.offer)
+        sold = await sale.sell(desk, wallet, _terms(desk, order, choice), once)
+        if sold is None:
+            continue
+        if sold.activation is not None:
+            return Bought(sold.activation, sold.posting_id)
+        async with desk.db.connection() as tx:
+            return await _bought(tx, wallet, sold)
+    return None
 
 
 async def _rehearse(desk: Desk, wallet: Wallet, order: Order, once: Once | None) -> Bought:
@@ -93,26 +96,19 @@ async def _bought(tx: Tx, wallet: Wallet, sold: sale.Sold) -> Bought:
     return Bought(sold.activation, sold.posting_id)
 
 
-async def _sell_first(
-    tx: Tx, desk: Desk, wallet: Wallet, order: Order, run: Sequence[Choice], once: Once | None
-) -> sale.Sold | None:
-    for choice in run:
-        offer = choice.offer
-        if not desk.shelves.is_open(offer):
-            async with tx.transaction():
-                await stock.open_shelf(tx, offer.id)
-            desk.shelves.opened(offer.id)
-        terms = sale.Terms(
-            offer_id=offer.id,
-            amount_micros=money.charge_micros(choice.price),
-            base_price=offer.base_price,
-            lease_s=desk.settings.lease_s(offer.service),
-            excluded_prefixes=order.exclude_prefixes,
-            reference=order.reference,
-        )
-        sold = await sale.sell(tx, wallet, terms, desk.shelves.after(offer.id), once)
-        if sold is not None:
-            if sold.activation is not None and sold.activation.number_id is not None:
-                desk.shelves.sold(offer.id, sold.activation.number_id)
-            return sold
-    return None
+async def _open_shelf(desk: Desk, offer: Offer) -> None:
+    if not desk.shelves.is_open(offer):
+        async with desk.db.transaction() as tx:
+            await stock.open_shelf(tx, offer.id)
+        desk.shelves.opened(offer.id)
+
+
+def _terms(desk: Desk, order: Order, choice: Choice) -> sale.Terms:
+    return sale.Terms(
+        offer_id=choice.offer.id,
+        amount_micros=money.charge_micros(choice.price),
+        base_price=choice.offer.base_price,
+        lease_s=desk.settings.lease_s(choice.offer.service),
+        excluded_prefixes=order.exclude_prefixes,
+        reference=order.reference,
+    )

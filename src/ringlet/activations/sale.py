@@ -4,6 +4,10 @@ A free number, the money, the activation, its posting and the idempotency key ar
 `sell_from_stock` (sql/0004_sale.sql) on one connection: no process can die between two of its steps. It says in
 the database what `ledger.hold`, `store.add` and `idempotency.remember` say apart; decision 26 tells why there.
 
+Whoever buys at the same moment shares a statement: `sell` gathers them (`together.py`), `sell_from_stock` is called for
+each, and a refusal is a row, not an error. When one of them does fail the statement, or a lock is not to be had at once,
+each is sold alone and has only its own outcome. Decision 28.
+
 How a free number is found: `… where free order by id limit 1` would step over the dead index entries of
 everything that was sold before, and get slower with each sale. The search begins behind the number that this
 process sold last and wraps round once.
@@ -14,12 +18,14 @@ from decimal import Decimal
 from typing import LiteralString
 
 import msgspec
-from psycopg.rows import args_row
+import psycopg
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from ringlet import idempotency
 from ringlet.activations.store import Activation, new_public_id
 from ringlet.db import Tx
-from ringlet.errors import InsufficientBalance
+from ringlet.desk import Desk
+from ringlet.errors import IdempotencyMismatch, InsufficientBalance
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 
@@ -46,52 +52,111 @@ class Sold(msgspec.Struct, frozen=True):
     known_id: int | None = None
 
 
-async def sell(tx: Tx, wallet: Wallet, terms: Terms, after_id: int, once: Once | None) -> Sold | None:
-    """Sell a free number of this offer; None when it has none.
+class Wish(msgspec.Struct, frozen=True):
+    """One customer's order at one offer, as `sell` gathers it."""
 
-    Refuses: InsufficientBalance, IdempotencyMismatch. Fails with UniqueViolation when another request with the
-    same key commits first (then ask again), or when a public id was drawn twice.
+    wallet: Wallet
+    terms: Terms
+    once: Once | None
+
+
+async def sell(desk: Desk, wallet: Wallet, terms: Terms, once: Once | None) -> Sold | None:
+    """Sell a free number of this offer, on disk when it returns; None when it has none.
+
+    Refuses: InsufficientBalance, IdempotencyMismatch, ServiceUnavailable. Fails with UniqueViolation when another
+    request with the same key commits first (then ask again), or when a public id was drawn twice.
     """
-    values = {
+    wish = Wish(wallet, terms, once)
+    try:
+        return await desk.till.ask(wish, lambda wishes: sell_all(desk, wishes))
+    except _SpoiltError:
+        return await _sell_alone(desk, wish)
+
+
+class _SpoiltError(Exception):
+    """One of a group could not be sold to, so nobody was."""
+
+
+#: what one wish can do to the statement of all
+_SPOILING = (psycopg.DataError, psycopg.IntegrityError, LockNotAvailable, DeadlockDetected)
+
+
+async def sell_all(desk: Desk, wishes: Sequence[Wish]) -> list[Sold | Exception | None]:
+    """Sell to a group: one outcome for each, in order. Refuses: ServiceUnavailable."""
+    # Everyone locks balances in this order, so that two groups do not wait for each other.
+    order = sorted(range(len(wishes)), key=lambda index: wishes[index].wallet.id)
+    epoch = await desk.flush.epoch()
+    async with desk.tills.connection() as tx:
+        try:
+            rows = await _rows(tx, desk, [wishes[index] for index in order])
+        except _SPOILING as error:
+            raise _SpoiltError from error
+    outcomes: list[Sold | Exception | None] = [None] * len(wishes)
+    for index, row in zip(order, rows, strict=True):
+        outcomes[index] = _outcome(desk, wishes[index], row)
+    # Also for repetitions: the first request may not have been answered yet.
+    await desk.flush.flushed(epoch)
+    return outcomes
+
+
+async def _sell_alone(desk: Desk, wish: Wish) -> Sold | None:
+    epoch = await desk.flush.epoch()
+    async with desk.sales.connection() as tx:
+        (row,) = await _rows(tx, desk, [wish])
+    outcome = _outcome(desk, wish, row)
+    await desk.flush.flushed(epoch)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+async def _rows(tx: Tx, desk: Desk, wishes: Sequence[Wish]) -> list[tuple[object, ...]]:
+    asked = [_spell(each, desk.shelves.after(each.terms.offer_id)) for each in wishes]
+    return await (await tx.execute(_SELL, [_encoder.encode(asked).decode()])).fetchall()
+
+
+def _spell(wish: Wish, after_id: int) -> dict[str, object]:
+    wallet, terms, once = wish.wallet, wish.terms, wish.once
+    return {
         "wallet": wallet.id, "available": wallet.available_id, "held": wallet.held_id,
         "offer": terms.offer_id, "after": after_id, "excluded": [p + "%" for p in terms.excluded_prefixes],
         "amount": terms.amount_micros, "base_price": terms.base_price, "lease_s": terms.lease_s,
         "public_id": new_public_id(), "reference": terms.reference,
-        "key": once and once.key, "fingerprint": once and once.fingerprint,
+        "key": once and once.key, "fingerprint": once and "\\x" + once.fingerprint.hex(),
     }  # fmt: skip
-    cursor = tx.cursor(row_factory=args_row(_row))
-    known_fingerprint, known_id, found, posting_id, activation = await _fetch(cursor, values)
-    if once is not None and known_fingerprint is not None and known_id is not None:
-        known_id = idempotency.check(once, fingerprint=known_fingerprint, activation_id=known_id)
-        return Sold(None, 0, known_id)
-    if not found:
+
+
+def _outcome(desk: Desk, wish: Wish, row: tuple[object, ...]) -> Sold | Exception | None:
+    known_fingerprint, known_id, has_number, posting_id, *columns = row
+    if wish.once is not None and known_fingerprint is not None:
+        try:
+            known = idempotency.check(wish.once, fingerprint=known_fingerprint, activation_id=known_id)  # type: ignore[arg-type]
+        except IdempotencyMismatch as refusal:
+            return refusal
+        return Sold(None, 0, known)
+    if not has_number:
         return None
-    if activation is None:
-        raise InsufficientBalance
-    return Sold(activation, posting_id or 0)
+    if columns[0] is None:
+        return InsufficientBalance()
+    activation = Activation(*columns)  # type: ignore[arg-type]
+    assert activation.number_id is not None
+    desk.shelves.sold(wish.terms.offer_id, activation.number_id)
+    return Sold(activation, posting_id or 0)  # type: ignore[arg-type]
 
 
-_Row = tuple[bytes | None, int | None, bool, int | None, Activation | None]
-
-
-def _row(*row: object) -> _Row:
-    known_fingerprint, known_id, found, posting_id, *activation = row
-    sold = Activation(*activation) if activation[0] is not None else None  # type: ignore[arg-type]
-    return known_fingerprint, known_id, found, posting_id, sold  # type: ignore[return-value]
-
-
-async def _fetch(cursor: object, values: dict[str, object]) -> _Row:
-    await cursor.execute(_SELL, values)  # type: ignore[attr-defined]
-    row: _Row = await cursor.fetchone()  # type: ignore[attr-defined]
-    return row
-
+_encoder = msgspec.json.Encoder(decimal_format="string")
 
 _SELL: LiteralString = """
 select known_fingerprint, known_id, has_number, posting_id, (sold).id, (sold).public_id, (sold).wallet_id,
     (sold).source_id, (sold).offer_id, (sold).number_id, (sold).country, (sold).service, (sold).operator,
     (sold).phone, (sold).state, (sold).amount_micros, (sold).base_price, (sold).code, (sold).reference,
     (sold).resent_from, (sold).number_used, (sold).created_at, (sold).expires_at
-from sell_from_stock(%(wallet)s::bigint, %(available)s::bigint, %(held)s::bigint, %(amount)s::bigint,
-    %(offer)s::bigint, %(after)s::bigint, %(excluded)s::text[], %(public_id)s::bigint, %(base_price)s::numeric,
-    %(lease_s)s::double precision, %(reference)s::text, %(key)s::text, %(fingerprint)s::bytea)
+from rows from (json_to_recordset(%s::json) as (wallet bigint, available bigint, held bigint, amount bigint,
+    offer bigint, after bigint, excluded text[], public_id bigint, base_price numeric, lease_s double precision,
+    reference text, key text, fingerprint bytea)) with ordinality
+    as wish(wallet, available, held, amount, offer, after, excluded, public_id, base_price, lease_s,
+    reference, key, fingerprint, place),
+lateral sell_from_stock(wallet, available, held, amount, offer, after, excluded, wish.public_id, wish.base_price,
+    lease_s, wish.reference, key, fingerprint) as outcome
+order by place
 """
