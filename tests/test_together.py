@@ -59,6 +59,7 @@ async def test_who_comes_while_others_are_served_makes_the_next_group() -> None:
 async def test_who_gave_up_is_left_out_and_who_waited_too_long_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A request whose client went away is not served; after three seconds the answer is a refusal."""
     gather, counter = Together(), Counter()
     busy = []
     for each in "ab":
@@ -83,6 +84,7 @@ async def test_who_gave_up_is_left_out_and_who_waited_too_long_is_told(
 async def test_too_many_are_sent_away_and_a_failure_leaves_the_counter_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Behind a bounded queue, and after a group that failed as a whole the next one is served."""
     monkeypatch.setattr(together, "WAITING_MAX", 3)
     gather, counter = Together(), Counter()
 
@@ -107,6 +109,7 @@ class TestSales:
     async def test_a_row_that_somebody_holds_stops_only_its_owner(
         self, desk: Desk, shop: Shop, database_url: str
     ) -> None:
+        """Alice's balance is held; Bob, who bought in the same moment, has his number at once."""
         async with await psycopg.AsyncConnection.connect(database_url) as holder:
             await holder.execute(
                 "select from ledger_account where id = %s for update", [shop.alice.available_id]
@@ -121,6 +124,7 @@ class TestSales:
     async def test_a_row_that_is_held_for_long_is_a_moments_refusal(
         self, desk: Desk, shop: Shop, database_url: str
     ) -> None:
+        """503 after three seconds, with nothing sold."""
         async with await psycopg.AsyncConnection.connect(database_url) as holder:
             await holder.execute("select from ledger_account where id = %s for update", [shop.alice.held_id])
             with pytest.raises(ServiceUnavailable):
@@ -143,6 +147,7 @@ class TestSales:
         assert sum(not each.replayed for each in results[3:8]) == 1
 
     async def test_what_the_database_cannot_take_spoils_no_other_sale(self, desk: Desk, shop: Shop) -> None:
+        """A NUL that came past the door fails its own sale only."""
         poison = Order(service="ig", country=6, reference="\0")
         results = await at_once(*(buy(desk, shop.alice, each) for each in (IG, poison, IG)))
         assert [type(each) is Bought for each in results] == [True, False, True]

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ringlet import accounts, customers, pricing, stocktaking
+from ringlet.acts import Actor
+from ringlet.backoffice import staff
 from ringlet.desk import Desk
 from ringlet.errors import NotFound
 from ringlet.feed import announce
@@ -40,7 +42,8 @@ async def prepare(desk: Desk, path: Path, base_url: str) -> dict[str, Any]:
     if not await _open(desk, keys):
         keys |= await _account(desk)
         keys["agent_key"] = await stocktaking.issue_agent_key(desk, OWNER)
-    keys["client_password"] = await _password(desk, keys)
+    keys["client_password"] = await _password(desk, keys, "client_password", EMAIL)
+    keys["admin_password"] = await _admin(desk, keys)
     await _stock(desk)
     keys = {
         **{name: keys[name] for name in ("api_key", "test_key", "agent_key")},
@@ -50,7 +53,7 @@ async def prepare(desk: Desk, path: Path, base_url: str) -> dict[str, Any]:
         "client_email": EMAIL,
         "client_password": keys["client_password"],
         "admin_email": ADMIN_EMAIL,
-        "admin_password": None,
+        "admin_password": keys["admin_password"],
     }
     _write(path, keys)
     return keys
@@ -77,14 +80,27 @@ async def _account(desk: Desk) -> dict[str, Any]:
     }
 
 
-async def _password(desk: Desk, keys: dict[str, Any]) -> str:
-    """The demo client's password: the one that was written down, or a new one when it is lost or of another database."""
-    known = keys.get("client_password")
-    if isinstance(known, str) and await setup.has_password(desk, EMAIL):
+async def _password(desk: Desk, keys: dict[str, Any], name: str, email: str) -> str:
+    """A password of the demo: the one that was written down, or a new one when it is lost or of another database."""
+    known = keys.get(name)
+    if isinstance(known, str) and await setup.has_password(desk, email):
         return known
     made = secrets.token_urlsafe(12)
-    await setup.give_password(desk, EMAIL, made)
+    await setup.give_password(desk, email, made)
     return made
+
+
+async def _admin(desk: Desk, keys: dict[str, Any]) -> str:
+    """The owner of the demo's shop; his account is one like any other, without money. Returns his password."""
+    try:
+        async with desk.db.connection() as tx:
+            await customers.by_email(tx, ADMIN_EMAIL)
+    except NotFound:
+        await accounts.open_account(desk, ADMIN_EMAIL, 0, actor="demo")
+    password = await _password(desk, keys, "admin_password", ADMIN_EMAIL)
+    if not any(each.email == ADMIN_EMAIL for each in await staff.everybody(desk)):
+        await staff.appoint(desk, Actor("demo", "owner"), ADMIN_EMAIL, "owner")
+    return password
 
 
 async def _stock(desk: Desk) -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "audit": ("operate", "Check every invariant of the books; exit 1 on a breach."),
     "doctor": ("operate", "Say what is wrong with this installation and how to mend it."),
     "account": ("account", "Customers: create, list, key, revoke, adjust, group."),
+    "staff": ("staff", "Who runs the shop: list, appoint, dismiss."),
     "stock": ("stock", "Own numbers: load, list, agent-key."),
     "supplier": ("supplier", "Numbers rented upstream: add, check, sync, list, and the money there."),
     "pricing": ("pricing", "What customers pay: set, list, remove, explain."),

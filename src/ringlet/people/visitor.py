@@ -28,6 +28,8 @@ class Visitor(msgspec.Struct, frozen=True):
     proven_at: datetime
     awaits_second_factor: bool
     has_second_factor: bool
+    #: of the staff: a key of `roles.ROLES`; None is a customer
+    role: str | None = None
 
     @property
     def wallet_id(self) -> int:

@@ -15,6 +15,7 @@ from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.success import Figures
 from ringlet.web import agent, api, fivesim, health, hints, listen, openapi, refusals, statistics, webhooks
+from ringlet.web.admin.routes import router as admin
 from ringlet.web.api import Office, Req
 from ringlet.web.auth import KeyRing
 from ringlet.web.door import Door
@@ -52,7 +53,7 @@ def make(desk: Desk) -> Door:
     ]  # fmt: skip
     app = Litestar(
         route_handlers=[
-            *public, *handler.HANDLERS, hints.take_hint, fivesim.router, _health(), pages,
+            *public, *handler.HANDLERS, hints.take_hint, fivesim.router, _health(), pages, admin,
             openapi.handler(public),
         ],
         exception_handlers={
