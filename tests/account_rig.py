@@ -82,7 +82,7 @@ class Surfer:
     async def sign_up(self, desk: Desk, email: str = ANN) -> None:
         """Signed up, confirmed and signed in, by the pages alone."""
         await self.get("/sign-up")
-        await self.post("/sign-up", email=email, password=PASSWORD)
+        await self.post("/sign-up", email=email, password=PASSWORD, agreed="1")
         assert self.path == "/sign-up/sent", self.page
         link = f"/confirm/{await link_token(desk, email)}"
         await self.get(link)

@@ -19,7 +19,8 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
-from tests.conftest import fresh_database
+from tests.contract import running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 NARROW, WIDE = 360, 1280
@@ -120,8 +121,14 @@ class Visitors:
         self._is_over = True
         for context in self._contexts:
             await context.close()
-        found = [fault for fault in self.faults if not any(rule.search(fault) for rule in self._allowed)]
+        found = self.blamed()
         assert not found, "The pages did what they must not:\n" + "\n".join(found)
+
+    def blamed(self) -> list[str]:
+        """What has gone wrong since this was asked last, but for what is allowed."""
+        found = [fault for fault in self.faults if not any(rule.search(fault) for rule in self._allowed)]
+        self.faults.clear()
+        return found
 
     def _fault(self, kind: str, said: str) -> None:
         if not self._is_over:
@@ -167,15 +174,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def demo_site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def demo_site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One demo for all tests of the pages in this process; each of them is a customer of its own, or only looks."""
-    with fresh_database(cluster, template) as url:
-        running = Site(tmp_path_factory.mktemp("pages") / "home", url)
-        try:
-            running.start()
-            yield running
-        finally:
-            running.stop()
+    with running_site(tmp_path_factory.mktemp("pages"), cluster, demo_home) as running:
+        yield running
 
 
 async def sign_in(page: Page, site: Site, email: str | None = None, password: str | None = None) -> None:
@@ -206,10 +208,12 @@ async def clipboard(page: Page, expected: str) -> None:
     raise AssertionError(f"the clipboard has {text!r}, not {expected!r}")
 
 
-async def axe(page: Page) -> list[str]:
-    """What axe-core calls serious or critical on this page: the rule, what it asks, and where."""
-    await page.evaluate(AXE_SCRIPT)
-    found = await page.evaluate("axe.run({ resultTypes: ['violations'] })")
+async def axe(page: Page, *rules: str) -> list[str]:
+    """What axe-core calls serious or critical on this page: the rule, what it asks, and where. `rules`: these alone."""
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE_SCRIPT)
+    asked = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = await page.evaluate("(asked) => axe.run(asked)", asked)
     return [
         f"{rule['id']} ({rule['impact']}): {rule['help']}\n    {' '.join(map(str, node['target']))}"
         f"\n    {node['html'][:200]}\n    {_reason(node)}"

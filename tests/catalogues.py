@@ -15,7 +15,10 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parent.parent / "src" / "ringlet"
 LOCALES = {"es": "es", "ru": "ru", "zh": "zh_Hans", "ar": "ar"}
-SOURCES = [("web/pages/**.py", "python"), ("people/**.py", "python"), ("templates/**.html", "jinja2")]
+SOURCES = [
+    ("web/pages/**.py", "python"), ("web/admin/**.py", "python"), ("people/**.py", "python"),
+    ("backoffice/**.py", "python"), ("templates/**.html", "jinja2"),
+]  # fmt: skip
 OPTIONS = {"templates/**.html": {"trimmed": "false", "newstyle_gettext": "true", "silent": "false"}}
 #: name → where its texts stand; a refusal's sentence is shown to people too
 SINGLE = (
@@ -64,7 +67,11 @@ def read(language: str) -> Catalog:
 
 def renew(language: str) -> Catalog:
     """The catalogue with the texts of now: translations kept, no guesses, nothing obsolete."""
-    old, new = read(language), Catalog(locale=LOCALES[language], project="Ringlet", charset="utf-8")
+    old = read(language)
+    new = Catalog(
+        locale=LOCALES[language], project="Ringlet", charset="utf-8", creation_date=old.creation_date,
+        revision_date=old.revision_date,
+    )  # fmt: skip
     for message in found():
         if message.id:
             known = old.get(message.id)

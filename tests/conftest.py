@@ -1,27 +1,29 @@
 """The real database under every test: embedded, or the one of RINGLET_TEST_DATABASE_URL."""
 
-import contextlib
+import asyncio
+import dataclasses
 import os
-import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from ringlet import audit, embedded, ledger, migrations
+from ringlet import audit, demo, embedded, ledger, migrations
 from ringlet.app import open_desk
 from ringlet.desk import Desk
-from ringlet.settings import Settings
+from ringlet.settings import Settings, load
+from tests.databases import DemoHome, Filled, copyable, fresh_database
 from tests.site import Shop, Site, fill_shop
 
-pytest_plugins = ("tests.browser",)
+pytest_plugins = ("tests.browser", "tests.pages_rig")
 #: minutes of browsers, of faults and of generated input: `make test-long`, which CI runs too
 LONG = frozenset({
     "test_pages_axe", "test_pages_journeys", "test_pages_docs_samples", "test_pages_live_browser", "test_model",
-    "test_schemathesis", "test_failpoints", "test_supplier_faults", "test_webhook_faults", "test_kill",
+    "test_schemathesis", "test_failpoints", "test_supplier_faults", "test_webhook_faults", "test_kill", "test_database_down",
+    "test_admin_wizard",
 })  # fmt: skip
 #: of this worker, when several share a server
 TEMPLATE = "ringlet_test_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -43,6 +45,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield urlunsplit(urlsplit(outside)._replace(path="/{}"))
         return
     server = embedded.acquire(tmp_path_factory.mktemp("cluster"))
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        # These databases live for a test. Those that must outlive a crash have a server of their own.
+        connection.execute("alter system set fsync = off")
+        connection.execute("select pg_reload_conf()")
     info = psycopg.conninfo.conninfo_to_dict(server.dsn)
     yield f"postgresql://{info['user']}@/{{}}?host={quote(str(info['host']), safe='')}"
     server.release()
@@ -59,27 +65,52 @@ def template(cluster: str) -> Iterator[str]:
         connection.execute(f"drop database {TEMPLATE} (force)")
 
 
-@pytest.fixture
-def database_url(cluster: str, template: str) -> Iterator[str]:
-    """A fresh database of this test's own."""
+@pytest.fixture(scope="session")
+def filled(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    """A database with a small shop to copy, and whose it is."""
     with fresh_database(cluster, template) as url:
+        shop = asyncio.run(_at_desk(settings_of(tmp_path_factory.mktemp("filled"), url), fill_shop))
+        yield Filled(copyable(cluster, url), shop)
+
+
+@pytest.fixture(scope="session")
+def demo_home(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoHome]:
+    """What the first start of a demo makes, to copy: its database, and its home with the secret and the keys."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    with fresh_database(cluster, template) as url:
+        made = load({"RINGLET_HOME": str(home), "DATABASE_URL": url})
+        asyncio.run(_at_desk(made, lambda desk: demo.prepare(desk, home / "demo.json", "http://127.0.0.1")))
+        yield DemoHome(copyable(cluster, url), home)
+
+
+T = TypeVar("T")
+
+
+async def _at_desk(settings: Settings, work: Callable[[Desk], Awaitable[T]]) -> T:
+    assert settings.database_url is not None
+    async with open_desk(settings, settings.database_url) as desk:
+        await desk.refresh_prices()
+        return await work(desk)
+
+
+@pytest.fixture
+def database_url(cluster: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh database of this test's own: with a shop in it when the test asks for one."""
+    if "shop" in request.fixturenames:
+        name = request.getfixturevalue("filled").database
+    else:
+        name = request.getfixturevalue("template")
+    with fresh_database(cluster, name) as url:
         yield url
-
-
-@contextlib.contextmanager
-def fresh_database(cluster: str, template: str) -> Iterator[str]:
-    """A copy of the template for as long as the block runs."""
-    name = f"ringlet_test_{secrets.token_hex(6)}"
-    with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
-        names = (sql.Identifier(name), sql.Identifier(template))
-        connection.execute(sql.SQL("create database {} template {}").format(*names))
-        yield cluster.format(name)
-        connection.execute(sql.SQL("drop database {} (force)").format(names[0]))
 
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
-    return Settings(home=tmp_path, database_url=database_url, secret=b"s" * 32, rate_limit=0)
+    return settings_of(tmp_path, database_url)
+
+
+def settings_of(home: Path, url: str) -> Settings:
+    return Settings(home=home, database_url=url, secret=b"s" * 32, rate_limit=0, proof_of_work=False)
 
 
 @pytest.fixture
@@ -90,9 +121,10 @@ async def desk(settings: Settings, database_url: str) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-async def shop(desk: Desk) -> Shop:
+async def shop(desk: Desk, filled: Filled) -> Shop:
     """A small shop: alice with 100.00, bob with 100.00, and 50 numbers of country 6 for ig, wa, tg and go."""
-    return await fill_shop(desk)
+    await desk.refresh_prices()
+    return dataclasses.replace(filled.shop)
 
 
 @pytest.fixture
@@ -101,14 +133,11 @@ async def alice(shop: Shop) -> ledger.Wallet:
 
 
 @pytest.fixture
-def site(tmp_path: Path, database_url: str) -> Iterator[Site]:
+def site(tmp_path: Path, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """A whole installation as its own processes, with the demo's account and stock."""
-    running = Site(tmp_path / "home", database_url)
-    try:
+    with demo_home.site(tmp_path, cluster) as running:
         running.start()
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import secrets
 import socket
 import time
 from collections.abc import Iterator
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
+from tests.databases import DemoHome
 from tests.site import Site
 
 Answer = tuple[int, Any, dict[str, str]]
@@ -38,19 +37,11 @@ CODES = {
 
 
 @contextlib.contextmanager
-def running_site(folder: Path, cluster: str, template: str, **environment: str) -> Iterator[Site]:
+def running_site(folder: Path, cluster: str, demo_home: DemoHome, **environment: str) -> Iterator[Site]:
     """A demo installation on a database of its own, for all tests of a file."""
-    name = f"ringlet_test_{secrets.token_hex(6)}"
-    with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
-        names = (sql.Identifier(name), sql.Identifier(template))
-        connection.execute(sql.SQL("create database {} template {}").format(*names))
-        site = Site(folder / "home", cluster.format(name), **environment)
+    with demo_home.site(folder, cluster, **environment) as site:
         site.start()
-        try:
-            yield site
-        finally:
-            site.stop()
-            connection.execute(sql.SQL("drop database {} (force)").format(names[0]))
+        yield site
 
 
 def execute(site: Site, statement: str, *values: object) -> None:

@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import aiohttp
+import pytest
 import uvicorn
+from litestar import Litestar
 
 from ringlet.cli.processes import Server
 from ringlet.desk import Desk
 from ringlet.ledger import Wallet
-from ringlet.people import persons, sign_in
+from ringlet.people import acceptable_use, persons, sign_in
 from ringlet.web import routes
 from ringlet.web.pages.visit import SESSION
+from tests.site import Shop
 
 
 @dataclass
@@ -120,10 +123,15 @@ class Heard:
                 await self._came.wait()
 
 
+#: Applications that nobody uses now: making one takes longer than most tests.
+_made: list[Litestar] = []
+
+
 @contextlib.asynccontextmanager
 async def serving(desk: Desk) -> AsyncIterator[Person]:
     """The application on a port; yields a stranger, whom `sign` makes somebody."""
-    app = routes.make(desk)
+    made = _made.pop() if _made else routes.application()
+    app = routes.at_desk(made, desk)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             app, ws="none", access_log=False, log_config=None, timeout_graceful_shutdown=1
@@ -137,6 +145,7 @@ async def serving(desk: Desk) -> AsyncIterator[Person]:
             yield Person(f"http://127.0.0.1:{listener.getsockname()[1]}", http)
         server.should_exit = True
         await running
+    _made.append(made)
 
 
 async def sign(stranger: Person, desk: Desk, wallet: Wallet) -> Person:
@@ -147,6 +156,7 @@ async def sign(stranger: Person, desk: Desk, wallet: Wallet) -> Person:
         ).fetchone()
         person_id = row[0] if row else await persons.add(tx, wallet.customer_id, None)
         await persons.confirm(tx, person_id)
+        await acceptable_use.note(tx, person_id, 1)
         person = await persons.by_id(tx, person_id)
         signed = await sign_in.open_session(tx, desk, person, None, "test")
         await tx.execute(
@@ -154,3 +164,22 @@ async def sign(stranger: Person, desk: Desk, wallet: Wallet) -> Person:
             [wallet.mode],
         )
     return Person(stranger.url, stranger.http, signed.token)
+
+
+@pytest.fixture
+async def stranger(desk: Desk, shop: Shop) -> AsyncIterator[Person]:
+    """Somebody who is not signed in, at the small shop's pages."""
+    async with serving(desk) as person:
+        yield person
+
+
+@pytest.fixture
+async def ann(stranger: Person, desk: Desk, shop: Shop) -> Person:
+    """Signed in as alice, live."""
+    return await sign(stranger, desk, shop.alice)
+
+
+@pytest.fixture
+async def bob(stranger: Person, desk: Desk, shop: Shop) -> Person:
+    """Signed in as bob, live."""
+    return await sign(stranger, desk, shop.bob)

@@ -21,7 +21,7 @@ class Signed:
 
 async def new_person(desk: Desk, email: str = "ann@example.org") -> Signed:
     """Signed up, confirmed, signed in."""
-    await sign_up.sign_up(desk, email, PASSWORD, address=ADDRESS)
+    await sign_up.sign_up(desk, email, PASSWORD, address=ADDRESS, agreed=1)
     await sign_up.confirm(desk, await link_token(desk, email))
     return await enter(desk, email)
 

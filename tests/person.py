@@ -73,6 +73,12 @@ class Person:
         await self.page.goto("/sign-up")
         await self.write(self.page.locator("input[name=email]"), self.email)
         await self.write(self.page.locator("input[name=password]"), self.password)
+        agreed = self.page.locator("input[name=agreed]")
+        if self.by_keys:
+            await self.reach(agreed)
+            await self.page.keyboard.press("Space")
+        else:
+            await agreed.check()
         await self.page.keyboard.press("Enter") if self.by_keys else await self.submit("input[name=password]")
         await self.page.wait_for_url(lambda url: not url.endswith("/sign-up"))
         await self.page.goto(await self.new_letter(before))

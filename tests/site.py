@@ -19,6 +19,7 @@ from ringlet.activations.receive import IncomingMessage, receive
 from ringlet.activations.store import Activation
 from ringlet.desk import Desk
 from ringlet.stocktaking import NumberRow
+from tests import commands
 
 SERVICES = ("ig", "wa", "tg", "go")
 PRICE = Decimal("0.1114892")
@@ -149,10 +150,7 @@ class Site:
 
     def ringlet(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of the command line against this installation."""
-        command = [sys.executable, "-m", "ringlet", *arguments]
-        return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        return commands.run(arguments, self.environment)
 
     def audit(self) -> str:
         """What the audit prints; empty when the books balance."""

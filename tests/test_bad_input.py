@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contract import Answer, raw, refused, running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 BUY = "/api/v1/resell/virtual/buy"
@@ -63,9 +64,9 @@ WRONG: dict[str, list[str]] = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation; after all of it nothing was unforeseen and its books balance."""
-    with running_site(tmp_path_factory.mktemp("bad-input"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("bad-input"), cluster, demo_home) as running:
         yield running
         assert '"unforeseen"' not in running.log.read_text()
         assert running.audit() == ""

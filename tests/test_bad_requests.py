@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract import Answer, raw, refusal, refused, running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 API = "/api/v1"
@@ -13,9 +14,9 @@ ORDER = b'{"service":"ig","country":6}'
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation; after all of it nothing was unforeseen and it is still ready."""
-    with running_site(tmp_path_factory.mktemp("bad-requests"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("bad-requests"), cluster, demo_home) as running:
         yield running
         assert '"unforeseen"' not in running.log.read_text()
         assert running.is_ready()

@@ -14,7 +14,8 @@ import pytest
 from ringlet.cli.buy import find_access
 from ringlet.client import NotConfigured, Ringlet
 from ringlet.settings import load
-from tests.conftest import fresh_database
+from tests.contract import running_site
+from tests.databases import DemoHome
 from tests.fakes.flaky import RESET, Flaky, Turn, refusal
 from tests.site import Site
 from tests.test_client_retries import ACTIVATION, BOUGHT, CODE, ORDERING, WAITING
@@ -23,14 +24,11 @@ CANCELLED = Turn(body={"success": True, "code": "cancel_accepted", "message": "d
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation for all; every test ends with its money accounted for."""
-    with fresh_database(cluster, template) as url:
-        running = Site(tmp_path_factory.mktemp("buy") / "home", url)
-        running.start()
+    with running_site(tmp_path_factory.mktemp("buy"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
-        running.stop()
 
 
 def start(*arguments: str, url: str, key: str, home: Path | None = None) -> subprocess.Popen[str]:

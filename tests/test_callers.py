@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract import account, execute, refused, running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 BALANCE = "/api/v1/balance"
@@ -24,9 +25,9 @@ NEEDS = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation for all; each test has customers of its own."""
-    with running_site(tmp_path_factory.mktemp("callers"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("callers"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
 
@@ -153,11 +154,11 @@ def test_a_key_for_certain_addresses(
 
 
 def test_the_rate_limit_is_for_each_key(
-    tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str
+    tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome
 ) -> None:
     """Five a second: the rest is refused with when to come again, and another key is not touched."""
     folder = tmp_path_factory.mktemp("rate-limit")
-    with running_site(folder, cluster, template, RINGLET_RATE_LIMIT="5") as site:
+    with running_site(folder, cluster, demo_home, RINGLET_RATE_LIMIT="5") as site:
         first = site.call("GET", BALANCE)
         with ThreadPoolExecutor(8) as crowd:
             answers = [first, *crowd.map(lambda _: site.call("GET", BALANCE), range(60))]

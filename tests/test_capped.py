@@ -54,6 +54,17 @@ async def test_a_repetition_is_not_counted_twice(desk: Desk, shop: Shop) -> None
     assert await _spent(desk, key) == PRICE_MICROS
 
 
+async def test_a_repetition_of_several_is_named_when_the_cap_is_reached(desk: Desk, shop: Shop) -> None:
+    """One number for two services: the same key names what it bought, and nothing more is counted."""
+    key = await _key(desk, shop.alice, 2 * PRICE_MICROS)
+    once, orders = Once(shop.alice.id, "k", b"f"), [IG, Order(service="wa", country=6)]
+    first = await capped.several(desk, shop.alice, orders, once, key)
+    again = await capped.several(desk, shop.alice, orders, once, key)
+    assert again.replayed
+    assert again.activations[0].id == first.activations[0].id
+    assert await _spent(desk, key) == 2 * PRICE_MICROS
+
+
 async def test_what_is_refused_is_given_back(desk: Desk, shop: Shop) -> None:
     """Who cannot pay has spent nothing."""
     async with desk.db.transaction() as tx:

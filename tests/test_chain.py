@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ringlet import audit
-from tests.conftest import fresh_database
+from tests.databases import fresh_database
 from tests.site import Site
 
 pytestmark = pytest.mark.alone

@@ -41,7 +41,8 @@ from ringlet.client import (
     verify_webhook,
 )
 from ringlet.client.errors import BY_CODE
-from tests.conftest import fresh_database
+from tests.contract import running_site
+from tests.databases import DemoHome
 from tests.driven import KINDS, Driven
 from tests.site import Site
 
@@ -54,14 +55,11 @@ def kind(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def shared(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation for all tests that leave it standing."""
-    with fresh_database(cluster, template) as url:
-        running = Site(tmp_path_factory.mktemp("client") / "home", url)
-        running.start()
+    with running_site(tmp_path_factory.mktemp("client"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
-        running.stop()
 
 
 @pytest.fixture

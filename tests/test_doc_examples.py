@@ -15,6 +15,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.contract import account, running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 ROOT = Path(__file__).parent.parent
@@ -37,9 +38,9 @@ LONG = re.compile(r"\d{11,}")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation for all pages; each has a customer of its own."""
-    with running_site(tmp_path_factory.mktemp("pages"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("pages"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
 

@@ -15,6 +15,7 @@ from PanjSim import PanjSim
 from PanjSim.errors import ErrorJSONDecode, ServerError
 
 from tests.contract import running_site
+from tests.databases import DemoHome
 from tests.fivesim_site import FiveSimSite
 from tests.site import Site
 
@@ -23,8 +24,8 @@ CHARGED = 0.111489
 
 
 @pytest.fixture(scope="module")
-def site(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("clients"), cluster, template) as running:
+def site(cluster: str, demo_home: DemoHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("clients"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
 

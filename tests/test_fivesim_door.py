@@ -10,6 +10,7 @@ from ringlet.suppliers.fivesim import FiveSim
 from ringlet.suppliers.port import Account, Reason, Refused, Standing, Wanted
 from ringlet.suppliers.wire import Line
 from tests.contract import running_site
+from tests.databases import DemoHome
 from tests.fivesim_site import FiveSimSite
 from tests.site import Site
 
@@ -19,8 +20,8 @@ NINE_PLACES = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 
 
 @pytest.fixture(scope="module")
-def site(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("fivesim"), cluster, template) as running:
+def site(cluster: str, demo_home: DemoHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("fivesim"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
 

@@ -8,6 +8,7 @@ import pytest
 
 from ringlet.demo import OPERATORS
 from tests.contract import account, execute, running_site
+from tests.databases import DemoHome
 from tests.fivesim_site import FiveSimSite
 from tests.site import Site
 
@@ -15,8 +16,8 @@ PRICE = 0.1114892  # of instagram in the demo
 
 
 @pytest.fixture(scope="module")
-def site(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("fivesim"), cluster, template) as running:
+def site(cluster: str, demo_home: DemoHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("fivesim"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
 

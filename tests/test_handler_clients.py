@@ -22,6 +22,7 @@ from ringlet.suppliers import handler_api, handler_api_http, wire
 from ringlet.suppliers.port import Account, Reason, Refused, Standing
 from ringlet.suppliers.wire import Line
 from tests.contract import running_site
+from tests.databases import DemoHome
 from tests.fakes.canned import wanted
 from tests.handler_program import CLASSIC, LATER, Program, own_account
 from tests.site import Site
@@ -34,9 +35,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation for all of them; its books balance when they are through."""
-    with running_site(tmp_path_factory.mktemp("clients"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("clients"), cluster, demo_home) as running:
         yield running
         assert '"unforeseen"' not in running.log.read_text()
         assert running.audit() == ""

@@ -14,14 +14,15 @@ from ringlet import errors
 from ringlet.web.handler import absent, words
 from ringlet.web.handler.actions import ACTIONS
 from tests.contract import execute, raw, running_site
+from tests.databases import DemoHome
 from tests.handler_program import CLASSIC, LATER, Program, own_account
 from tests.site import Site
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation; when all is done nothing was unforeseen and its books balance."""
-    with running_site(tmp_path_factory.mktemp("handler-key"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("handler-key"), cluster, demo_home) as running:
         yield running
         assert '"unforeseen"' not in running.log.read_text()
         assert running.audit() == ""
@@ -162,10 +163,10 @@ def test_no_key_ever_reaches_the_log(site: Site, customer: dict[str, Any], path:
 
 
 def test_too_many_requests_and_no_database(
-    tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str
+    tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome
 ) -> None:
     """CHANNELS_LIMIT over the key's rate and ERROR_SQL without a database: 200 at the old door, 429 and 500 else."""
-    with running_site(tmp_path_factory.mktemp("limits"), cluster, template, RINGLET_RATE_LIMIT="5") as site:
+    with running_site(tmp_path_factory.mktemp("limits"), cluster, demo_home, RINGLET_RATE_LIMIT="5") as site:
         program, later = Program(site, site.demo["api_key"]), Program(site, site.demo["api_key"], LATER)
         said = [program.ask("getBalance") for _ in range(12)]
         assert {each.status for each in said} == {200}

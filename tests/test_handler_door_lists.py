@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.contract import account, running_site
+from tests.databases import DemoHome
 from tests.handler_program import LATER, Program, own_account
 from tests.site import Site
 
@@ -17,9 +18,9 @@ MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation; when all is done nothing was unforeseen and its books balance."""
-    with running_site(tmp_path_factory.mktemp("handler-lists"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("handler-lists"), cluster, demo_home) as running:
         yield running
         assert '"unforeseen"' not in running.log.read_text()
         assert running.audit() == ""

@@ -7,6 +7,7 @@ import pytest
 from ringlet import canon
 from ringlet.web.handler import absent, words
 from tests.contract import execute, running_site
+from tests.databases import DemoHome
 from tests.handler_program import LATER, Program
 from tests.site import Site
 
@@ -17,9 +18,9 @@ TALLY = (
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation; when all is done nothing was unforeseen and its books balance."""
-    with running_site(tmp_path_factory.mktemp("handler-prices"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("handler-prices"), cluster, demo_home) as running:
         execute(running, TALLY)
         running.stop()
         running.start()  # rates are read at the start

@@ -16,6 +16,7 @@ import pytest
 
 from ringlet.web.handler.actions import ACTIONS
 from tests.contract import account, execute, running_site
+from tests.databases import DemoHome
 from tests.handler_program import Program
 from tests.site import Site
 
@@ -99,9 +100,9 @@ CASES = [case for case in _cases() if case[1] in ACTIONS and not _is_different(c
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation that has sold enough for its rates to be told."""
-    with running_site(tmp_path_factory.mktemp("examples"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("examples"), cluster, demo_home) as running:
         execute(
             running,
             "insert into success_tally values (1, 6, 'ig', 'any', date_trunc('hour', now()), 150, 100, 60)",

@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from ringlet.web import agent, api, listen, openapi, statistics, webhooks
 from tests.contract import CODES, refused, running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 REFERENCE = {
@@ -32,8 +33,8 @@ def document() -> Any:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("openapi"), cluster, template) as running:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("openapi"), cluster, demo_home) as running:
         yield running
 
 

@@ -53,7 +53,7 @@ async def test_a_link_that_is_only_looked_at_confirms_nothing(desk: Desk) -> Non
     """Programs open every link of a letter; only the button confirms, and once."""
     one = surfer(desk)
     await one.get("/sign-up")
-    await one.post("/sign-up", email=ANN, password=PASSWORD)
+    await one.post("/sign-up", email=ANN, password=PASSWORD, agreed="1")
     link = f"/confirm/{await link_token(desk, ANN)}"
     await one.get(link)
     await one.sign_in()
@@ -71,7 +71,7 @@ async def test_a_refused_sign_up_keeps_the_address(desk: Desk) -> None:
     """The sentence stands at its field, the address stays, the password does not."""
     one = surfer(desk)
     await one.get("/sign-up")
-    answer = await one.post("/sign-up", email=ANN, password="short")
+    answer = await one.post("/sign-up", email=ANN, password="short", agreed="1")
     assert answer.status_code == 422
     assert "Take at least 10 characters" in one.page
     assert f'value="{ANN}"' in one.page
@@ -339,6 +339,6 @@ async def test_the_mailbox_is_there_in_a_demo_only(settings: Settings, database_
         async with open_desk(made, database_url) as demo:
             one = surfer(demo)
             await one.get("/sign-up")
-            await one.post("/sign-up", email=ANN, password=PASSWORD)
+            await one.post("/sign-up", email=ANN, password=PASSWORD, agreed="1")
             assert (await one.get("/mail")).status_code == status
             assert ('href="/confirm/' in one.page) == (status == 200)

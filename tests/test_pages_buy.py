@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from html import unescape
 
@@ -15,23 +14,11 @@ from ringlet.activations.choose import Order
 from ringlet.desk import Desk
 from ringlet.ledger import Wallet
 from ringlet.stocktaking import NumberRow
-from tests.pages_rig import Got, Person, serving, sign
+from tests.pages_rig import Got, Person, sign
 from tests.people_rig import execute
 from tests.site import PRICE_MICROS, Shop
 
 pytestmark = pytest.mark.usefixtures("breaches")
-
-
-@pytest.fixture
-async def stranger(desk: Desk, shop: Shop) -> AsyncIterator[Person]:
-    async with serving(desk) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def ann(stranger: Person, desk: Desk, shop: Shop) -> Person:
-    """Signed in as alice, live."""
-    return await sign(stranger, desk, shop.alice)
 
 
 def form_of(page: Got, key: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ import pytest
 
 from ringlet.web.pages import docs_api, docs_samples
 from tests.contract import account, running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 COMMANDS: dict[str, list[str] | None] = {
@@ -73,9 +74,9 @@ class Rig:
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Rig]:
+def rig(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Rig]:
     """One installation for all samples."""
-    with running_site(tmp_path_factory.mktemp("samples"), cluster, template) as site:
+    with running_site(tmp_path_factory.mktemp("samples"), cluster, demo_home) as site:
         yield Rig(site)
 
 

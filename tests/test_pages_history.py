@@ -4,7 +4,6 @@ import csv
 import io
 import re
 import tracemalloc
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
@@ -19,22 +18,11 @@ from ringlet.activations.store import Activation
 from ringlet.desk import Desk
 from ringlet.ledger import Wallet
 from ringlet.web.pages import export
-from tests.pages_rig import Got, Person, serving, sign
+from tests.pages_rig import Got, Person, sign
 from tests.site import Shop
 
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x.example","y")')
 SCRIPT = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-async def stranger(desk: Desk, shop: Shop) -> AsyncIterator[Person]:
-    async with serving(desk) as person:
-        yield person
-
-
-@pytest.fixture
-async def ann(stranger: Person, desk: Desk, shop: Shop) -> Person:
-    return await sign(stranger, desk, shop.alice)
 
 
 async def bought(desk: Desk, wallet: Wallet, service: str = "ig", reference: str | None = None) -> Activation:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -15,29 +14,12 @@ from ringlet.desk import Desk
 from ringlet.ledger import Wallet
 from ringlet.people import sessions
 from ringlet.web.pages import live_cards
-from tests.pages_rig import Person, serving, sign
+from tests.pages_rig import Person, sign
 from tests.people_rig import execute
 from tests.site import PRICE_MICROS, Shop
 
 pytestmark = pytest.mark.usefixtures("breaches")
 TEXT = "Your code is 482-913. Don't share it."
-
-
-@pytest.fixture
-async def stranger(desk: Desk, shop: Shop) -> AsyncIterator[Person]:
-    async with serving(desk) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def ann(stranger: Person, desk: Desk, shop: Shop) -> Person:
-    """Signed in as alice, live."""
-    return await sign(stranger, desk, shop.alice)
-
-
-@pytest.fixture
-async def bob(stranger: Person, desk: Desk, shop: Shop) -> Person:
-    return await sign(stranger, desk, shop.bob)
 
 
 async def bought(desk: Desk, wallet: Wallet, service: str = "ig") -> Activation:

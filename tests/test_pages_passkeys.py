@@ -33,8 +33,10 @@ async def authenticator(page: Page) -> None:
     await wire.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
 
 
-async def test_a_passkey_is_added_opens_the_door_and_is_removed(visit: Visitors, named_site: Site) -> None:
-    """Added with a name and recovery codes; then signing in by it alone, proving by it, and taking it away."""
+async def test_a_passkey_is_added_opens_the_door_is_renamed_and_removed(
+    visit: Visitors, named_site: Site
+) -> None:
+    """Added with a name and recovery codes; then signing in by it alone, proving by it, another name, and taking it away."""
     page = await visit(named_site.url)
     await authenticator(page)
     await sign_in(page, named_site)
@@ -59,7 +61,13 @@ async def test_a_passkey_is_added_opens_the_door_and_is_removed(visit: Visitors,
 
     line = page.locator("[data-passkey-line]")
     await line.locator("summary").click()
-    await line.get_by_role("button").click()
+    await line.get_by_label("Name").fill("Phone at home")
+    await line.get_by_role("button", name="Rename").click()
+    await expect(line).to_contain_text("Phone at home")
+    await line.locator("summary").click()
+    assert await axe(page) == []
+    await no_sideways_scroll(page)
+    await line.get_by_role("button", name="Remove this passkey").click()
     await expect(page.locator("[data-passkey-line]")).to_have_count(0)
     await no_sideways_scroll(page)
 

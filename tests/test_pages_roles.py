@@ -4,11 +4,16 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pytest
 
+from ringlet import pricing
 from ringlet.activations import buy
 from ringlet.activations.choose import Order
+from ringlet.acts import CLI
+from ringlet.backoffice import brands
+from ringlet.backoffice.brands import Profile
 from ringlet.customers import KeyTerms, add_key
 from ringlet.desk import Desk
 from ringlet.web.pages.routes import router
@@ -19,6 +24,8 @@ from tests.site import Shop
 #: for everybody, also signed out; a one-time token in the address is its own proof
 OPEN = {
     "/", "/static/{name}", "/favicon.svg", "/sign-up", "/sign-up/sent", "/sign-in", "/forgot", "/forgot/sent",
+    "/brand/{name}", "/terms", "/privacy", "/imprint",
+    "/acceptable-use", "/report", "/report/sent", "/work",
     "/confirm/{token}", "/email/{token}", "/reset/{token}", "/docs", "/docs/api", "/docs/countries",
     "/docs/services", "/docs/{page}", "/language", "/passkey", "/passkey/options", "/sign-out", "/mail",
 }  # fmt: skip
@@ -100,7 +107,18 @@ async def _of_alice(desk: Desk, shop: Shop) -> dict[str, str]:
     )
     made = await endpoints.create(desk, shop.alice.id, new)
     sent = await log.send_test(desk, shop.alice.id, made.endpoint.public_id)
+    brand_id = await brands.add(desk, CLI, Profile(name="hers", hosts=["alice.example"]), "alice@example.org")
+    await desk.refresh_brands()
     async with desk.db.transaction() as tx:
+        rule_id = await pricing.set_rule(
+            tx,
+            customer_id=None,
+            country=None,
+            service=None,
+            kind="markup",
+            value=Decimal(1),
+            brand_id=brand_id,
+        )
         key = await add_key(
             tx, desk.settings.secret, KeyTerms(wallet_id=shop.alice.id, mode="live", name="hers")
         )
@@ -113,7 +131,7 @@ async def _of_alice(desk: Desk, shop: Shop) -> dict[str, str]:
     return {
         "activation_id": str(bought.activation.public_id), "webhook_id": made.endpoint.public_id,
         "delivery_id": str(sent.delivery_id), "key_id": str(key.id), "session_id": str(row[0]),
-        "passkey_id": str(passkey[0]),
+        "passkey_id": str(passkey[0]), "brand_id": str(brand_id), "rule_id": str(rule_id),
     }  # fmt: skip
 
 

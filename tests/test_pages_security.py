@@ -183,7 +183,10 @@ async def test_nobody_learns_who_has_an_account(desk: Desk, ann: Surfer) -> None
         await one.get("/sign-in")
         wrong = await one.post("/sign-in", email=email, password="a wrong password")
         seen = [wrong.status_code, bare(one, email)]
-        for path, fields in (("/forgot", {}), ("/sign-up", {"password": "four quite other words"})):
+        for path, fields in (
+            ("/forgot", {}),
+            ("/sign-up", {"password": "four quite other words", "agreed": "1"}),
+        ):
             await one.get(path)
             answer = await one.post(path, email=email, **fields)
             seen += [answer.status_code, answer.headers["location"], sorted(answer.headers)]
@@ -201,7 +204,7 @@ async def test_a_second_sign_up_does_not_change_the_password(desk: Desk, ann: Su
     """Whoever signs up with somebody else's address gets nothing of his."""
     one = surfer(desk)
     await one.get("/sign-up")
-    await one.post("/sign-up", email=ANN, password="four quite other words")
+    await one.post("/sign-up", email=ANN, password="four quite other words", agreed="1")
     assert (await one.sign_in(password="four quite other words")).status_code == 401
     assert (await one.sign_in(password=PASSWORD)).status_code == 303
 

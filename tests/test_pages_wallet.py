@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -21,17 +21,6 @@ from tests.pages_rig import Got, Person, serving, sign
 from tests.site import Shop
 
 IG = Order(service="ig", country=6)
-
-
-@pytest.fixture
-async def stranger(desk: Desk, shop: Shop) -> AsyncIterator[Person]:
-    async with serving(desk) as person:
-        yield person
-
-
-@pytest.fixture
-async def ann(stranger: Person, desk: Desk, shop: Shop) -> Person:
-    return await sign(stranger, desk, shop.alice)
 
 
 async def credit(desk: Desk, wallet: Wallet, count: int, reason: str = "paid in") -> None:
@@ -180,3 +169,13 @@ async def test_developers_have_everything_in_one_place(ann: Person, desk: Desk, 
     assert f"rl_test_…{shop.alice_test_key[-4:]}" in got.text
     assert shop.alice_test_key not in got.text
     assert "1 live key" in got.text
+
+
+async def test_the_shop_says_how_to_get_credit(ann: Person, desk: Desk, shop: Shop) -> None:
+    """In its own words when the operator has written some, as text and nothing else."""
+    assert "Ask the shop's operator for credit." in (await ann.get("/wallet")).text
+    told = replace(desk.settings, credit_text="Write to us.\n<b>Any</b> amount from 5 USD.")
+    async with serving(replace(desk, settings=told)) as guest:
+        got = await (await sign(guest, desk, shop.alice)).get("/wallet")
+    assert "Write to us.\n&lt;b&gt;Any&lt;/b&gt; amount from 5 USD." in got.text
+    assert "Ask the shop" not in got.text

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 
 from ringlet.desk import Desk
 from ringlet.settings import Settings
-from ringlet.webhooks import endpoints
+from ringlet.webhooks import endpoints, record
+from ringlet.webhooks.post import Outcome
 from tests.fakes.receiver import Receiver
 from tests.hooks import complete, fetch, listen, settings_for, settle
-from tests.pages_rig import Got, Person, serving, sign
+from tests.pages_rig import Got, Person, sign
 from tests.site import Shop
 
 SCRIPT = "<script>alert(1)</script>"
@@ -22,17 +24,6 @@ PUBLIC = "https://shop.example.com/hook"
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
     return settings_for(tmp_path, database_url)
-
-
-@pytest.fixture
-async def stranger(desk: Desk, shop: Shop) -> AsyncIterator[Person]:
-    async with serving(desk) as person:
-        yield person
-
-
-@pytest.fixture
-async def ann(stranger: Person, desk: Desk, shop: Shop) -> Person:
-    return await sign(stranger, desk, shop.alice)
 
 
 @pytest.fixture
@@ -249,3 +240,12 @@ async def test_a_frozen_account_changes_nothing(ann: Person, desk: Desk, shop: S
     for path in ("/webhooks/new", here, f"{here}/rotate", f"{here}/delete", f"{here}/test"):
         assert (await ann.post(path, url=PUBLIC, form="standard")).status == 403, path
     assert len(await endpoints.list_endpoints(desk, shop.alice.id)) == 1
+
+
+def test_each_reason_of_the_end_has_its_words() -> None:
+    """Why nothing is sent any more is written down in English; the page has a sentence for each in every language."""
+    known = (files("ringlet.templates") / "parts" / "webhook_words.html").read_text(encoding="utf-8")
+    gone = record._why_over(Outcome(took_ms=1, status=410), fails_too_long=False)
+    failing = record._why_over(Outcome(took_ms=1, status=500), fails_too_long=True)
+    for why in ("disabled by you", gone, failing):
+        assert f'"{why}": _("{why}")' in known

@@ -36,7 +36,7 @@ async def test_a_person_signs_up_confirms_and_signs_in(desk: Desk) -> None:
 async def test_signing_up_twice_tells_only_the_owner(desk: Desk) -> None:
     """Whoever tries an address learns nothing; its owner gets a letter, and the password stays as it was."""
     await new_person(desk)
-    await sign_up.sign_up(desk, "ann@example.org", OTHER, address="192.0.2.66")
+    await sign_up.sign_up(desk, "ann@example.org", OTHER, address="192.0.2.66", agreed=1)
     assert "already have an account" in (await letters_to(desk, "ann@example.org"))[0].subject
     with pytest.raises(Unauthorized):
         await sign_in(desk, "ann@example.org", OTHER, ADDRESS)
@@ -45,7 +45,7 @@ async def test_signing_up_twice_tells_only_the_owner(desk: Desk) -> None:
 
 async def test_signing_up_at_once_makes_one_account(desk: Desk) -> None:
     """Two clicks, two processes: one customer, one person, and both are answered alike."""
-    await asyncio.gather(*(sign_up.sign_up(desk, "ann@example.org", PASSWORD) for _ in range(8)))
+    await asyncio.gather(*(sign_up.sign_up(desk, "ann@example.org", PASSWORD, agreed=1) for _ in range(8)))
     assert len(await accounts.list_accounts(desk)) == 1
     subjects = [each.subject for each in await letters_to(desk, "ann@example.org")]
     assert sum(each.startswith("Confirm") for each in subjects) == 1
@@ -53,7 +53,7 @@ async def test_signing_up_at_once_makes_one_account(desk: Desk) -> None:
 
 async def test_a_link_confirms_once(desk: Desk) -> None:
     """Of twenty who open it at once, one is the first; a used, an old and an invented one are refused alike."""
-    await sign_up.sign_up(desk, "ann@example.org", PASSWORD)
+    await sign_up.sign_up(desk, "ann@example.org", PASSWORD, agreed=1)
     token = await link_token(desk, "ann@example.org")
     done = await asyncio.gather(*(sign_up.confirm(desk, token) for _ in range(20)), return_exceptions=True)
     assert [each for each in done if each is None] == [None]
@@ -65,7 +65,7 @@ async def test_a_link_confirms_once(desk: Desk) -> None:
 
 async def test_a_link_ends(desk: Desk) -> None:
     """After a day the first letter's link is nothing; a new one can be had and ends the old one."""
-    await sign_up.sign_up(desk, "ann@example.org", PASSWORD)
+    await sign_up.sign_up(desk, "ann@example.org", PASSWORD, agreed=1)
     ann = await enter(desk)
     assert not ann.visitor.is_confirmed
     old = await link_token(desk, "ann@example.org")
@@ -81,7 +81,7 @@ async def test_a_link_ends(desk: Desk) -> None:
 
 async def test_a_link_serves_its_purpose_only(desk: Desk) -> None:
     """The link that confirms an address sets no password."""
-    await sign_up.sign_up(desk, "ann@example.org", PASSWORD)
+    await sign_up.sign_up(desk, "ann@example.org", PASSWORD, agreed=1)
     with pytest.raises(NotFound):
         await reset.reset(desk, await link_token(desk, "ann@example.org"), OTHER)
 
@@ -197,7 +197,7 @@ async def test_a_taken_address_is_not_given_away(desk: Desk) -> None:
     assert "already have" in (await letters_to(desk, "bob@example.org"))[0].subject
     await change.change_email(desk, ann.visitor, "carl@example.org")
     token = await link_token(desk, "carl@example.org")
-    await sign_up.sign_up(desk, "carl@example.org", PASSWORD)
+    await sign_up.sign_up(desk, "carl@example.org", PASSWORD, agreed=1)
     with pytest.raises(ValidationFailed):
         await change.confirm_email(desk, token)
 

@@ -94,7 +94,7 @@ async def test_what_no_key_can_be(desk: Desk, wrong: dict[str, Any]) -> None:
 
 async def test_who_may_make_keys(desk: Desk) -> None:
     """Confirmed, in good standing, and with a proof of this hour."""
-    await sign_up.sign_up(desk, "bob@example.org", PASSWORD)
+    await sign_up.sign_up(desk, "bob@example.org", PASSWORD, agreed=1)
     bob = (await enter(desk, "bob@example.org")).visitor
     ann = (await new_person(desk)).visitor
     old = datetime.now(UTC) - timedelta(hours=2)

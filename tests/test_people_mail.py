@@ -54,7 +54,7 @@ async def due_again(desk: Desk) -> int:
 
 async def test_a_letter_is_sent(poster: Desk, server: MailServer) -> None:
     """From the shop to its reader, with the link of this installation; then its text is gone."""
-    await sign_up.sign_up(poster, ANN, PASSWORD)
+    await sign_up.sign_up(poster, ANN, PASSWORD, agreed=1)
     token = await link_token(poster, ANN)
     assert await post.send_due(poster) == 1
     assert await post.send_due(poster) == 0
@@ -71,7 +71,7 @@ async def test_a_letter_is_sent(poster: Desk, server: MailServer) -> None:
 
 async def test_the_outbox_cannot_be_read(poster: Desk) -> None:
     """Whoever steals the table gets no link."""
-    await sign_up.sign_up(poster, ANN, PASSWORD)
+    await sign_up.sign_up(poster, ANN, PASSWORD, agreed=1)
     async with poster.db.connection() as tx:
         row = await (await tx.execute("select body from letter")).fetchone()
     assert row is not None
@@ -94,7 +94,7 @@ async def test_a_letter_falls_with_its_cause(desk: Desk) -> None:
 async def test_many_workers_send_each_letter_once(poster: Desk, server: MailServer) -> None:
     """A claimed letter is nobody else's."""
     for index in range(12):
-        await sign_up.sign_up(poster, f"p{index}@example.org", PASSWORD)
+        await sign_up.sign_up(poster, f"p{index}@example.org", PASSWORD, agreed=1)
     for _ in range(3):
         await asyncio.gather(*(post.send_due(poster) for _ in range(3)))
     assert sorted(server.recipients) == sorted(f"p{index}@example.org" for index in range(12))
@@ -102,7 +102,7 @@ async def test_many_workers_send_each_letter_once(poster: Desk, server: MailServ
 
 async def test_a_letter_is_tried_again(poster: Desk, server: MailServer) -> None:
     """After 1 min, 5 min, 30 min, 2 h and 12 h; then it has failed and says why."""
-    await sign_up.sign_up(poster, ANN, PASSWORD)
+    await sign_up.sign_up(poster, ANN, PASSWORD, agreed=1)
     server.answers = ["451 come again"] * 6
     for attempt in range(1, 7):
         assert await post.send_due(poster) == 1
@@ -123,7 +123,7 @@ async def test_a_letter_is_tried_again(poster: Desk, server: MailServer) -> None
 
 async def test_a_second_attempt_succeeds(poster: Desk, server: MailServer) -> None:
     """Under the same Message-ID, so that a reader who got both sees one."""
-    await sign_up.sign_up(poster, ANN, PASSWORD)
+    await sign_up.sign_up(poster, ANN, PASSWORD, agreed=1)
     server.answers = ["451 come again"]
     await post.send_due(poster)
     await due_again(poster)
@@ -134,7 +134,7 @@ async def test_a_second_attempt_succeeds(poster: Desk, server: MailServer) -> No
 
 async def test_a_reader_who_is_not_there(poster: Desk, server: MailServer) -> None:
     """A lasting refusal is not tried again."""
-    await sign_up.sign_up(poster, ANN, PASSWORD)
+    await sign_up.sign_up(poster, ANN, PASSWORD, agreed=1)
     server.recipient_answers = ["550 no such user"]
     await post.send_due(poster)
     letter = (await letters_to(poster, ANN))[0]
@@ -151,7 +151,7 @@ async def test_a_server_that_is_away_or_hangs(
     for url in (f"smtp://127.0.0.1:{free_port()}", server.url):
         async with open_desk(posting(settings, smtp_url=url, db_pool=1), database_url) as desk:
             await execute(desk, "delete from letter")
-            await sign_up.sign_up(desk, f"p{url[-5:]}@example.org", PASSWORD)
+            await sign_up.sign_up(desk, f"p{url[-5:]}@example.org", PASSWORD, agreed=1)
             sending = asyncio.create_task(post.send_due(desk))
             await asyncio.sleep(0.1)
             assert len(await letters.list_letters(desk)) == 1
@@ -165,7 +165,7 @@ async def test_a_password_is_not_sent_in_the_clear(
     poster: Desk, server: MailServer, settings: Settings
 ) -> None:
     """To another machine only after STARTTLS; ours is this one, where nobody listens in between."""
-    await sign_up.sign_up(poster, ANN, PASSWORD)
+    await sign_up.sign_up(poster, ANN, PASSWORD, agreed=1)
     url = f"smtp://user:secret@0.0.0.0:{server.port}"  # not called loopback
     assert poster.settings.database_url is not None
     async with open_desk(posting(settings, smtp_url=url), poster.settings.database_url) as desk:
@@ -176,7 +176,7 @@ async def test_a_password_is_not_sent_in_the_clear(
 
 async def test_without_a_server_letters_are_kept(desk: Desk) -> None:
     """They can be read on the page of the demo; the log has a line without the link."""
-    await sign_up.sign_up(desk, ANN, PASSWORD)
+    await sign_up.sign_up(desk, ANN, PASSWORD, agreed=1)
     structlog.contextvars.clear_contextvars()
     with capture_logs() as lines:
         assert await post.send_due(desk) == 1
@@ -191,7 +191,7 @@ async def test_without_a_server_letters_are_kept(desk: Desk) -> None:
 async def test_the_log_of_a_demo_shows_letters(settings: Settings, database_url: str) -> None:
     """For trying things out: `serve --demo`."""
     async with open_desk(posting(settings, demo=True), database_url) as desk:
-        await sign_up.sign_up(desk, ANN, PASSWORD)
+        await sign_up.sign_up(desk, ANN, PASSWORD, agreed=1)
         with capture_logs() as lines:
             await post.send_due(desk)
     assert "/confirm/" in next(each["text"] for each in lines if each["event"] == "letter")
@@ -205,7 +205,7 @@ async def test_letters_in_another_language(desk: Desk) -> None:
             text, text
         )
 
-    await sign_up.sign_up(desk, ANN, PASSWORD, language="de", translate=german)
+    await sign_up.sign_up(desk, ANN, PASSWORD, language="de", translate=german, agreed=1)
     await reset.request_reset(desk, ANN, translate=german)
     letter = (await letters_to(desk, ANN))[0]
     assert letter.subject == "Neues Passwort für Ringlet"

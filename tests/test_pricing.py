@@ -30,7 +30,7 @@ def price_list(*rules: PriceRule) -> PriceList:
 
 def sells(rules: list[PriceRule], cost: str) -> Decimal:
     prices = price_list(*rules)
-    return prices.sell_price(prices.view(CUSTOMER), 6, "ig", Decimal(cost))
+    return prices.sell_price(prices.view(CUSTOMER, 1), 6, "ig", Decimal(cost))
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_customers_without_rules_share_one_view() -> None:
     prices = PriceList(
         [rule("price", "1", customer_id=7), rule("price", "2", group_id=3)], members={8: 3, 9: 3, 7: 3}
     )
-    assert prices.view(1) is None
-    assert prices.view(8) == prices.view(9) == Payer(None, 3)
-    assert prices.view(7) == Payer(7, 3)
-    assert len({prices.view(customer) for customer in range(20)}) == 3
+    assert prices.view(1, 1) is None
+    assert prices.view(8, 1) == prices.view(9, 1) == Payer(None, 3)
+    assert prices.view(7, 1) == Payer(7, 3)
+    assert len({prices.view(customer, 1) for customer in range(20)}) == 3
 
 
 def test_base_price_shows_the_list_price_to_some_groups() -> None:
@@ -110,9 +110,9 @@ def test_base_price_shows_the_list_price_to_some_groups() -> None:
     cost = Decimal("0.02")
     for shown, groups in (("0.02", []), ("0.03", [GROUP])):
         prices = PriceList(rules, members={CUSTOMER: GROUP}, list_price_groups=groups)
-        assert prices.shown_base_price(prices.view(CUSTOMER), 6, "ig", cost) == Decimal(shown)
+        assert prices.shown_base_price(prices.view(CUSTOMER, 1), 6, "ig", cost) == Decimal(shown)
         assert prices.shown_base_price(None, 6, "ig", cost) == cost
-        assert prices.sell_price(prices.view(CUSTOMER), 6, "ig", cost) == Decimal("0.022")
+        assert prices.sell_price(prices.view(CUSTOMER, 1), 6, "ig", cost) == Decimal("0.022")
 
 
 def test_the_explanation_names_who_overruled_whom() -> None:

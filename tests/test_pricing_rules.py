@@ -112,18 +112,18 @@ async def test_a_group_matters_when_it_has_rules_or_sees_the_list_price(desk: De
         await customers.put_in_group(tx, alice, resellers)
         await customers.put_in_group(tx, bob, shops)
     before = await load(desk)
-    assert (before.view(alice), before.view(bob)) == (None, Payer(None, shops))
+    assert (before.view(alice, 1), before.view(bob, 1)) == (None, Payer(None, shops))
     await put(desk, "markup", "0.50")
     await put(desk, "markup", "0.10", group_id=resellers)
     prices = await load(desk)
-    assert prices.sell_price(prices.view(alice), 6, "ig", COST) == Decimal("0.022")
-    assert prices.sell_price(prices.view(bob), 6, "ig", COST) == Decimal("0.03")
-    assert prices.shown_base_price(prices.view(bob), 6, "ig", COST) == Decimal("0.03")
+    assert prices.sell_price(prices.view(alice, 1), 6, "ig", COST) == Decimal("0.022")
+    assert prices.sell_price(prices.view(bob, 1), 6, "ig", COST) == Decimal("0.03")
+    assert prices.shown_base_price(prices.view(bob, 1), 6, "ig", COST) == Decimal("0.03")
     async with desk.db.transaction() as tx:
         await customers.put_in_group(tx, alice, None)
         await customers.change_group(tx, shops, "cost")
     after = await load(desk)
-    assert (after.rules, after.view(alice), after.view(bob)) == (prices.rules, None, None)
+    assert (after.rules, after.view(alice, 1), after.view(bob, 1)) == (prices.rules, None, None)
     assert after != prices, "who compares price lists sees that a group changed"
 
 

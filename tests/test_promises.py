@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.contract import account, refused, running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 BUY = "/api/v1/resell/virtual/buy"
@@ -23,8 +24,8 @@ _names = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("promises"), cluster, template) as running:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("promises"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
 

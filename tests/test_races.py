@@ -7,9 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Iterable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from ringlet import accounts, audit, ledger
 from ringlet.activations import browse, cancel, receive, resend
@@ -23,6 +21,7 @@ from ringlet.errors import CancelRejected, IdempotencyInProgress, InsufficientBa
 from ringlet.idempotency import Once
 from ringlet.settings import Settings
 from tests.crowd import Answer, Crowd, chance, desks_of
+from tests.databases import DemoHome
 from tests.site import PRICE_MICROS, Shop, Site, fill_shop
 
 IG = Order(service="ig", country=6)
@@ -155,16 +154,10 @@ async def _late(delay_s: float, work: Awaitable[Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def busy_site(cluster: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    name = f"ringlet_test_{secrets.token_hex(6)}"
-    with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
-        names = (sql.Identifier(name), sql.Identifier(template))
-        connection.execute(sql.SQL("create database {} template {}").format(*names))
-        running = Site(tmp_path_factory.mktemp("races") / "home", cluster.format(name))
+def busy_site(cluster: str, demo_home: DemoHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with demo_home.site(tmp_path_factory.mktemp("races"), cluster) as running:
         running.start("--workers", "2")
         yield running
-        running.stop()
-        connection.execute(sql.SQL("drop database {} (force)").format(names[0]))
 
 
 class TestOverHttp:

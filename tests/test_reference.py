@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract import account, refused, running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 PRICES = {
@@ -34,9 +35,9 @@ _sms_ids = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation for all examples; when they are through, its books balance."""
-    with running_site(tmp_path_factory.mktemp("reference"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("reference"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
 

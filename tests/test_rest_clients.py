@@ -24,6 +24,7 @@ from openapi_core import OpenAPI
 from openapi_core.contrib.requests import RequestsOpenAPIRequest, RequestsOpenAPIResponse
 
 from tests.contract import running_site
+from tests.databases import DemoHome
 from tests.handler_program import own_account
 from tests.site import Site
 
@@ -31,9 +32,9 @@ _sms_ids = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation for all of them; its books balance when they are through."""
-    with running_site(tmp_path_factory.mktemp("rest"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("rest"), cluster, demo_home) as running:
         yield running
         assert '"unforeseen"' not in running.log.read_text()
         assert running.audit() == ""

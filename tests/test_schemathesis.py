@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract import account, running_site
+from tests.databases import DemoHome
 from tests.site import Site
 
 SEED = 4390520873
@@ -21,9 +22,9 @@ bearer = {key!r}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation; whatever was tried, its books balance in the end and nothing was unforeseen."""
-    with running_site(tmp_path_factory.mktemp("schemathesis"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("schemathesis"), cluster, demo_home) as running:
         yield running
         assert running.audit() == ""
         assert '"unforeseen"' not in running.log.read_text()

@@ -14,14 +14,15 @@ from ringlet.desk import Desk
 from ringlet.errors import IdempotencyMismatch, InsufficientBalance, MaxPriceExceeded, NoNumbers
 from ringlet.idempotency import Once
 from tests.contract import account, running_site
+from tests.databases import DemoHome
 from tests.handler_program import LATER, Program, own_account
 from tests.site import PRICE, PRICE_MICROS, Shop, Site, fill_shop
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation; when all is done nothing was unforeseen and its books balance."""
-    with running_site(tmp_path_factory.mktemp("several"), cluster, template) as running:
+    with running_site(tmp_path_factory.mktemp("several"), cluster, demo_home) as running:
         yield running
         assert '"unforeseen"' not in running.log.read_text()
         assert running.audit() == ""

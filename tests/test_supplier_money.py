@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from ringlet import audit
+from ringlet.acts import CLI
 from ringlet.desk import Desk
 from ringlet.errors import ValidationFailed
 from ringlet.suppliers import purse
@@ -110,14 +111,14 @@ async def test_what_is_missing_is_a_breach_until_it_is_settled(
     assert (found.difference_micros, found.unexplained_micros) == (-1_500_000, -1_500_000)
     (breach,) = audit.run(database_url)
     assert (breach.invariant, "98500000" in breach.what) == ("I10", True)
-    assert await purses.settle(desk, "up", "they charge a fee", "test") == -1_500_000
+    assert await purses.settle(desk, "up", "they charge a fee", CLI) == -1_500_000
     assert audit.run(database_url) == []
-    assert await purses.settle(desk, "up", "again", "test") == 0
+    assert await purses.settle(desk, "up", "again", CLI) == 0
     posted = await row(
         desk,
         "select giver, taker, amount_micros, actor, reason from supplier_posting where kind = 'correction'",
     )
-    assert posted == ("prepaid", "suspense", 1_500_000, "test", "they charge a fee")
+    assert posted == ("prepaid", "suspense", 1_500_000, "cli", "they charge a fee")
 
 
 async def test_two_who_settle_book_one_difference(desk: Desk, url: str, warehouse: Warehouse) -> None:
@@ -126,7 +127,7 @@ async def test_two_who_settle_book_one_difference(desk: Desk, url: str, warehous
     await purses.compare(desk, "up")
     warehouse.balance += 3
     done = await asyncio.gather(
-        *(purses.settle(desk, "up", "found", "test") for _ in range(4)), return_exceptions=True
+        *(purses.settle(desk, "up", "found", CLI) for _ in range(4)), return_exceptions=True
     )
     assert sum(each for each in done if isinstance(each, int)) == 3 * UNIT
     assert all(isinstance(each, int | ValidationFailed) for each in done)
@@ -169,15 +170,15 @@ async def test_a_deposit(desk: Desk, url: str, warehouse: Warehouse, database_ur
     await add(desk, url)
     await purses.compare(desk, "up")
     warehouse.balance += 25
-    await purses.deposit(desk, "up", 25 * UNIT, "receipt 7", "test")
+    await purses.deposit(desk, "up", 25 * UNIT, "receipt 7", CLI)
     assert audit.run(database_url) == []
     assert (await purses.compare(desk, "up")).unexplained_micros == 0
     warehouse.balance -= 5
-    await purses.deposit(desk, "up", -5 * UNIT, "taken out", "test")
+    await purses.deposit(desk, "up", -5 * UNIT, "taken out", CLI)
     assert (await purses.compare(desk, "up")).ours_micros == 120 * UNIT
     for amount, reason in ((0, "x"), (1, " "), (1, "a\nb")):
         with pytest.raises(ValidationFailed):
-            await purses.deposit(desk, "up", amount, reason, "test")
+            await purses.deposit(desk, "up", amount, reason, CLI)
 
 
 async def test_a_low_balance_is_said_once(desk: Desk, url: str, warehouse: Warehouse) -> None:

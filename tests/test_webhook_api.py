@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.contract import account, execute, refused, running_site
+from tests.databases import DemoHome
 from tests.fakes.receiver import Receiver
 from tests.hooks import ALLOWED
 from tests.site import Site
@@ -22,9 +23,9 @@ ORDER = {"service": "ig", "country": 6}
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, template: str) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
     """One installation whose webhooks may go to this machine; each test has a customer of its own."""
-    with running_site(tmp_path_factory.mktemp("hooks"), cluster, template, **ALLOWED) as running:
+    with running_site(tmp_path_factory.mktemp("hooks"), cluster, demo_home, **ALLOWED) as running:
         yield running
         assert running.audit() == ""
         assert '"unforeseen"' not in running.log.read_text()

@@ -24,6 +24,8 @@ class Actor(msgspec.Struct, frozen=True):
 
 #: whoever has a shell on the host
 CLI = Actor("cli", "owner")
+#: what is done because a time has come
+CLOCK = Actor("clock", "")
 
 
 async def write(

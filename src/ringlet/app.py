@@ -5,13 +5,17 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from ringlet import together
+from ringlet.brands import Brands
 from ringlet.db import Database, GroupFlush
 from ringlet.desk import Desk
 from ringlet.embedded import EmbeddedServer, acquire
 from ringlet.feed import Feed
+from ringlet.policy import Copy
 from ringlet.settings import Settings
+from ringlet.standing import Standings
 from ringlet.suppliers import wire
 from ringlet.suppliers.book import Book
+from ringlet.velocity import Velocity
 
 #: More sales at once only wait for each other in the database (decision 26).
 SALES_AT_ONCE = 5
@@ -46,7 +50,7 @@ class Base:
 @contextlib.asynccontextmanager
 async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
     """A desk with its pool open and its feed listening; both end with the block."""
-    db = Database(conninfo, size=settings.db_pool)
+    db, feed = Database(conninfo, size=settings.db_pool), Feed(conninfo)
     desk = Desk(
         settings=settings,
         db=db,
@@ -58,8 +62,12 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
         ),
         tills=Database(conninfo, size=together.AT_ONCE, flushed_together=True, lock_wait_ms=TILL_LOCK_MS),
         flush=GroupFlush(conninfo),
-        feed=Feed(conninfo),
+        feed=feed,
         book=Book(settings),
+        brands=Brands(settings),
+        policy=Copy(db, feed),
+        standings=Standings(db, feed),
+        velocity=Velocity(db),
     )
     session = wire.open_session()
     desk.book.use(session)
@@ -77,13 +85,15 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
 
     desk.feed.subscribe(lambda *_: None, look_at_pool)
     listening = asyncio.create_task(desk.feed.run(), name="feed")
+    counting = asyncio.create_task(desk.book.calls.keep(desk.db), name="supplier calls")
     try:
         yield desk
     finally:
-        for task in (listening, *checks):
+        for task in (listening, counting, *checks):
             task.cancel()
-        await asyncio.gather(listening, *checks, return_exceptions=True)
+        await asyncio.gather(listening, counting, *checks, return_exceptions=True)
         await session.close()
+        await desk.velocity.close()
         await desk.flush.close()
         await desk.tills.close()
         await desk.sales.close()

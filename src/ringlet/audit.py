@@ -67,9 +67,9 @@ CHECKS: tuple[Check, ...] = (
         from ledger_account a left join moved m on (m.wallet_id, m.kind) = (a.wallet_id, a.kind)
         where a.balance_micros <> coalesce(m.total, 0)
     """),
-    Check("I4", "no account is below zero but the outside world", """
+    Check("I4", "no account is below zero but the outside world, and what shares come out of", """
         select format('account %s of wallet %s: %s', id, wallet_id, balance_micros) from ledger_account
-        where kind <> 'funding' and balance_micros < 0
+        where kind not in ('funding', 'resale') and balance_micros < 0
     """),
     Check("I5", "what is held is the price of the open activations", f"""
         with open as (
@@ -97,6 +97,14 @@ CHECKS: tuple[Check, ...] = (
         union all
         select format('posting for activation %s, which is not there', s.activation_id)
         from settled s left join activation a on a.id = s.activation_id where a.id is null
+    """),
+    Check("I6", "a refund gives back what was captured, once", """
+        select format('activation %s: %s refunds, %s captures', activation_id, refunds, captures)
+        from (
+            select activation_id, count(*) filter (where kind = 'refund') as refunds,
+                count(*) filter (where kind = 'capture') as captures
+            from posting where kind in ('capture', 'refund') group by activation_id
+        ) as earned where refunds > captures
     """),
     Check("I7", "postings are of the activation's amount and wallet; with a code came a message", f"""
         select format('posting %s: %s of wallet %s, activation %s: %s of wallet %s', p.id, p.amount_micros,
@@ -213,5 +221,46 @@ CHECKS: tuple[Check, ...] = (
         union all
         select format('activation %s is %s and has no number', id, state)
         from activation where phone is null and state not in ('ordering', 'failed')
+    """),
+    Check("I15", "every captured sale in a reseller's shop has its share, due or posted, and no other sale has one", f"""
+        select format('activation %s (%s) in the shop of brand %s has no share written down', a.id, a.state, c.brand_id)
+        from brand b
+        join customer c on c.brand_id = b.id
+        join wallet w on w.customer_id = c.id and w.mode = 'live'
+        join activation a on a.wallet_id = w.id and a.amount_micros > 0 and a.state in {EARNED}
+        where b.customer_id is not null and not exists (select from resale r where r.activation_id = a.id)
+        union all
+        select format('share of activation %s (%s, %s micro-units): %s for wallet %s of brand %s, earned %s',
+            r.activation_id, a.state, a.amount_micros, r.share_micros, r.wallet_id, r.brand_id, r.earned_at)
+        from resale r
+        left join activation a on a.id = r.activation_id
+        left join wallet w on w.id = a.wallet_id
+        left join customer c on c.id = w.customer_id
+        left join brand b on b.id = c.brand_id
+        left join wallet shop on shop.customer_id = b.customer_id and shop.mode = 'live'
+        where a.id is null or c.brand_id is distinct from r.brand_id or shop.id is distinct from r.wallet_id
+            or r.share_micros > a.amount_micros or (r.earned_at is not null) <> (a.state in {EARNED})
+        union all
+        select format('posting %s (%s) of wallet %s: %s micro-units, %s of shares', p.id, p.kind, p.wallet_id,
+            p.amount_micros, coalesce(sum(r.share_micros), 0))
+        from posting p
+        left join resale r on r.wallet_id = p.wallet_id
+            and p.id = case p.kind when 'resale_share' then r.posting_id else r.return_posting_id end
+        where p.kind in ('resale_share', 'resale_return')
+        group by p.id having p.amount_micros <> coalesce(sum(r.share_micros), 0)
+        union all
+        select format('share of activation %s names posting %s, which is none of its own', r.activation_id, named.id)
+        from resale r cross join lateral (values (r.posting_id, 'resale_share'), (r.return_posting_id, 'resale_return'))
+            as named (id, kind)
+        left join posting p on p.id = named.id
+        where named.id is not null and (p.id is null or p.kind::text <> named.kind or p.wallet_id <> r.wallet_id)
+        union all
+        select format('share of activation %s was earned at %s and is not posted', r.activation_id, r.earned_at)
+        from resale r where r.posting_id is null and r.returned_at is null and r.share_micros > 0
+            and r.earned_at < now() - {OVERDUE}
+        union all
+        select format('share of activation %s: returned %s, refunded %s', r.activation_id, r.returned_at, p.id)
+        from resale r left join posting p on p.activation_id = r.activation_id and p.kind = 'refund'
+        where (r.returned_at is null) <> (p.id is null)
     """),
 )  # fmt: skip

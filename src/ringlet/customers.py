@@ -9,6 +9,7 @@ import msgspec
 from psycopg.rows import args_row
 
 from ringlet import tokens
+from ringlet.brands import HOUSE
 from ringlet.db import Tx
 from ringlet.errors import NotFound, ValidationFailed
 
@@ -21,6 +22,7 @@ class Customer(msgspec.Struct, frozen=True):
     email: str
     frozen_at: datetime | None
     created_at: datetime
+    brand_id: int
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -38,28 +40,30 @@ class ApiKey(msgspec.Struct, frozen=True):
     daily_cap_micros: int | None = None
 
 
-async def add(tx: Tx, email: str) -> int:
-    """A new customer; the caller has checked the address. A second one with the same address is refused
-    by the database.
+async def add(tx: Tx, email: str, brand_id: int = HOUSE) -> int:
+    """A new customer of a brand; the caller has checked the address. A second one of the brand with the same address
+    is refused by the database.
     """
+    values = [email, brand_id]
     row = await (
-        await tx.execute("insert into customer (email) values (%s) returning id", [email])
+        await tx.execute("insert into customer (email, brand_id) values (%s, %s) returning id", values)
     ).fetchone()
     assert row is not None
     return int(row[0])
 
 
-async def by_email(tx: Tx, email: str) -> Customer:
-    """Refuses: NotFound."""
+async def by_email(tx: Tx, email: str, brand_id: int = HOUSE) -> Customer:
+    """The brand's customer with this address. Refuses: NotFound, also for one of another brand."""
     cursor = tx.cursor(row_factory=args_row(Customer))
-    found = await (
-        await cursor.execute(
-            "select id, email, frozen_at, created_at from customer where email = %s", [email.strip().lower()]
-        )
-    ).fetchone()
+    found = await (await cursor.execute(_BY_EMAIL, [email.strip().lower(), brand_id])).fetchone()
     if found is None:
         raise NotFound(f"No account {email!r}")
     return found
+
+
+_BY_EMAIL: LiteralString = """
+select id, email, frozen_at, created_at, brand_id from customer where email = %s and brand_id = %s
+"""
 
 
 async def email(tx: Tx, customer_id: int) -> str:

@@ -14,7 +14,7 @@ from ringlet.backoffice import staff
 from ringlet.desk import Desk
 from ringlet.errors import NotFound
 from ringlet.feed import announce
-from ringlet.people import setup
+from ringlet.people import acceptable_use, persons, setup
 from ringlet.stocktaking import NumberRow
 
 EMAIL = "demo@ringlet.example"
@@ -87,6 +87,10 @@ async def _password(desk: Desk, keys: dict[str, Any], name: str, email: str) -> 
         return known
     made = secrets.token_urlsafe(12)
     await setup.give_password(desk, email, made)
+    async with desk.db.transaction() as tx:
+        person = await persons.by_email(tx, email, desk.brand_id)
+        assert person is not None, "it was given a password"
+        await acceptable_use.note(tx, person.id, (await acceptable_use.newest(tx)).version)
     return made
 
 

@@ -1,17 +1,21 @@
 """The desk: what every use case works with. Made once per process by `app.py`, frozen."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ringlet import pricing, success
+from ringlet import brands, pricing, success
+from ringlet.brands import HOUSE, Brand, Brands
 from ringlet.catalog import Offer, Shop
 from ringlet.db import Database, GroupFlush, Tx
 from ringlet.feed import Feed
+from ringlet.policy import Copy, Policy
 from ringlet.pricing import PriceList
 from ringlet.settings import Settings
+from ringlet.standing import Standings
 from ringlet.suppliers import book
 from ringlet.suppliers.book import Book
 from ringlet.together import Together
+from ringlet.velocity import Velocity
 
 RATES_PAUSE_S = 60.0
 
@@ -49,6 +53,8 @@ class Prices:
 
     shop: Shop = field(default_factory=Shop)
     rules: PriceList = field(default_factory=lambda: PriceList([]))
+    #: the one that tables were made by
+    policy: Policy = field(default_factory=Policy)
     #: rises with every change of an offer or a rule
     version: int = 0
     #: rises with every change of the rules
@@ -73,6 +79,13 @@ class Desk:
     flush: GroupFlush
     feed: Feed
     book: Book
+    #: what may be sold, where accounts stand, and how fast they buy
+    policy: Copy
+    standings: Standings
+    velocity: Velocity
+    brands: Brands
+    #: whose shop this is; the settings are in its words
+    brand_id: int = HOUSE
     prices: Prices = field(default_factory=Prices)
     shelves: Shelves = field(default_factory=Shelves)
     #: gathers the sales of one moment
@@ -80,12 +93,13 @@ class Desk:
 
     async def refresh_prices(self) -> None:
         """Bring the copy up to date. Refuses: ServiceUnavailable (then the old copy stands)."""
+        policy = await self.policy.fresh()
         async with self.db.connection() as tx:
             fresh = await self.prices.shop.refresh(tx)
-            rules = await pricing.load(tx)
+            rules = await pricing.load(tx, policy.apart)
             reranked = await self._refresh_rates(tx)
-        if rules != self.prices.rules:
-            self.prices.rules = rules
+        if rules != self.prices.rules or policy is not self.prices.policy:
+            self.prices.rules, self.prices.policy = rules, policy
             self.prices.rules_version += 1
             fresh = True
         reranked |= await self.refresh_suppliers()
@@ -98,6 +112,15 @@ class Desk:
         before, self.prices.rates = self.prices.rates, await success.load(tx)
         self.prices.rates_at = time.monotonic()
         return before != self.prices.rates
+
+    async def refresh_brands(self) -> None:
+        """Bring the copy of the brands up to date. Refuses: ServiceUnavailable (then the old copy stands)."""
+        async with self.db.connection() as tx:
+            self.brands.take(await brands.load(tx, self.settings))
+
+    def wearing(self, brand: Brand) -> "Desk":
+        """The same desk in a brand's words: everything that it shares with this one it goes on sharing."""
+        return replace(self, settings=brand.worn, brand_id=brand.id)
 
     async def refresh_suppliers(self) -> bool:
         """Bring the address book up to date; True when the offers of one came or went."""

@@ -3,6 +3,7 @@
     Refusal
     ├── Unauthorized           401 unauthorized
     ├── Forbidden              403 forbidden
+    ├── ServiceNotAllowed      403 service_not_allowed
     ├── InsufficientBalance    402 insufficient_balance
     ├── NotFound               404 not_found
     ├── MethodNotAllowed       405 method_not_allowed
@@ -64,6 +65,12 @@ class Forbidden(Refusal):
     code = "forbidden"
     status = 403
     message = "This API key may not do that"
+
+
+class ServiceNotAllowed(Refusal):
+    code = "service_not_allowed"
+    status = 403
+    message = "This service is not sold here"
 
 
 class InsufficientBalance(Refusal):
@@ -155,8 +162,8 @@ class RateLimited(Refusal):
 
     @property
     def retry_after_s(self) -> int:
-        """A second refills the whole allowance."""
-        return 1
+        """As it says itself; a second refills the whole allowance of a key."""
+        return int(self.extra.get("retry_after", 1))
 
 
 class InternalError(Refusal):

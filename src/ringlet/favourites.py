@@ -6,7 +6,6 @@ from ringlet.db import Tx
 
 KEPT_MAX = 50
 RECENT_MAX = 6
-LOOKED_AT = 60
 
 Cell = tuple[str, int]
 
@@ -51,12 +50,15 @@ async def unstar(tx: Tx, person_id: int, service: str, country: int) -> None:
 
 async def recent(tx: Tx, wallet_id: int) -> list[Cell]:
     """What this wallet has bought last, each once, of its newest activations."""
-    rows = await (await tx.execute(_RECENT, [wallet_id, LOOKED_AT, RECENT_MAX])).fetchall()
+    rows = await (await tx.execute(_RECENT, {"wallet": wallet_id, "most": RECENT_MAX})).fetchall()
     return [(row[0], row[1]) for row in rows]
 
 
+# Both ends name the wallet, so that only its own index will do.
 _RECENT: LiteralString = """
 select service, country from (
-    select id, service, country from activation where wallet_id = %s order by id desc limit %s
-) as newest group by service, country order by max(id) desc limit %s
+    select id, service, country from activation
+    where (wallet_id, id) >= (%(wallet)s, 0) and (wallet_id, id) < (%(wallet)s, 9223372036854775807)
+    order by wallet_id desc, id desc limit 60
+) as newest group by service, country order by max(id) desc limit %(most)s
 """

@@ -124,6 +124,10 @@ class Side(Generic[Key]):
         """The words that some key explains."""
         return {index for line in self.scores.values() for index, score in enumerate(line) if score}
 
+    def fitting(self) -> list[Key]:
+        """Keys that explain every word by themselves, the best first."""
+        return self.by_mask().get((1 << self.count) - 1, [])
+
     def by_mask(self) -> dict[int, list[Key]]:
         """Keys by the set of words that they explain, as bits; the best first."""
         groups: dict[int, list[Key]] = defaultdict(list)

@@ -1,11 +1,15 @@
-"""The ledger: money moves only by postings between the four accounts of one wallet.
+"""The ledger: money moves only by postings between the accounts of one wallet.
 
     funding ──credit──▶ available ──hold──▶ held ──capture──▶ revenue
             ◀──debit───           ◀─release─
+                                  available ◀──────refund────── revenue
+
+    resale ──resale_share──▶ available     where the wallet is a reseller's (`activations/resale.py`)
+           ◀──resale_return─
 
 Every posting is one immutable row, the schema allows one hold and one settlement (capture or release) for an
 activation, and a balance changes in the statement that writes its posting, by a condition that keeps it from
-falling below zero. Rows are always locked in the order available, held, revenue, so that two movements of one
+falling below zero. Rows are always locked in the order available, held, revenue (or resale), so that two movements of one
 wallet wait for each other and never in a circle.
 
 The sale from own stock (`activations/sale.py`) says the same as `hold` inside its one statement.
@@ -31,6 +35,7 @@ class Wallet(msgspec.Struct, frozen=True):
     held_id: int
     revenue_id: int
     funding_id: int
+    brand_id: int
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -53,7 +58,8 @@ with opened as (
     insert into wallet (customer_id, mode, currency) values (%s, %s, %s) returning id
 ), accounts as (
     insert into ledger_account (wallet_id, kind)
-    select opened.id, kind from opened, unnest(enum_range(null::account_kind)) as kind
+    select opened.id, kind
+    from opened, unnest('{funding,available,held,revenue}'::account_kind[]) as kind
 )
 select id from opened
 """
@@ -70,9 +76,9 @@ async def wallet(tx: Tx, wallet_id: int) -> Wallet:
 _WALLET: LiteralString = """
 select w.id, w.customer_id, w.mode, w.currency,
     min(a.id) filter (where a.kind = 'available'), min(a.id) filter (where a.kind = 'held'),
-    min(a.id) filter (where a.kind = 'revenue'), min(a.id) filter (where a.kind = 'funding')
-from wallet w join ledger_account a on a.wallet_id = w.id
-where w.id = %s group by w.id
+    min(a.id) filter (where a.kind = 'revenue'), min(a.id) filter (where a.kind = 'funding'), c.brand_id
+from wallet w join ledger_account a on a.wallet_id = w.id join customer c on c.id = w.customer_id
+where w.id = %s group by w.id, c.brand_id
 """
 
 
@@ -138,6 +144,50 @@ async def release(tx: Tx, wallet: Wallet, amount_micros: int, activation_id: int
     )  # fmt: skip
 
 
+async def refund(
+    tx: Tx, wallet: Wallet, amount_micros: int, activation_id: int, *, actor: str, reason: str
+) -> int:
+    """What was earned with an activation is given back; returns the posting.
+
+    Its reference is the activation's row id, so that the unique index refuses a second one.
+    """
+    return await _move(
+        tx, "refund", wallet, (wallet.available_id, amount_micros), (wallet.revenue_id, -amount_micros),
+        activation_id=activation_id, reference=str(activation_id), actor=actor, reason=reason,
+    )  # fmt: skip
+
+
+async def open_resale(tx: Tx, wallet_id: int) -> None:
+    """The account that a reseller's shares come out of; once for each wallet."""
+    await tx.execute(_OPEN_RESALE, [wallet_id])
+
+
+_OPEN_RESALE: LiteralString = """
+insert into ledger_account (wallet_id, kind) values (%s, 'resale') on conflict (wallet_id, kind) do nothing
+"""
+
+
+async def share(tx: Tx, wallet: Wallet, amount_micros: int) -> int:
+    """What a reseller's customers paid above the reseller's price is the reseller's; returns the posting."""
+    row = await (await tx.execute(_RESALE_ID, [wallet.id])).fetchone()
+    assert row is not None, "a reseller's wallet has its account since the shop was opened"
+    return await _move(
+        tx, "resale_share", wallet, (wallet.available_id, amount_micros), (int(row[0]), -amount_micros),
+    )  # fmt: skip
+
+
+async def return_share(tx: Tx, wallet: Wallet, amount_micros: int) -> int:
+    """The customer's money was given back after all, and the share with it. Refuses: InsufficientBalance."""
+    row = await (await tx.execute(_RESALE_ID, [wallet.id])).fetchone()
+    assert row is not None, "a reseller's wallet has its account since the shop was opened"
+    return await _move(
+        tx, "resale_return", wallet, (wallet.available_id, -amount_micros), (int(row[0]), amount_micros),
+    )  # fmt: skip
+
+
+_RESALE_ID: LiteralString = "select id from ledger_account where wallet_id = %s and kind = 'resale'"
+
+
 async def _move(
     tx: Tx,
     kind: str,
@@ -176,6 +226,9 @@ _SIDES = {
     "hold": ("available", "held"),
     "capture": ("held", "revenue"),
     "release": ("held", "available"),
+    "refund": ("revenue", "available"),
+    "resale_share": ("resale", "available"),
+    "resale_return": ("available", "resale"),
 }
 
 
@@ -185,7 +238,7 @@ async def _change(tx: Tx, account_id: int, change_micros: int) -> bool:
 
 _CHANGE: LiteralString = """
 update ledger_account set balance_micros = balance_micros + %(change)s
-where id = %(id)s and (kind = 'funding' or balance_micros + %(change)s >= 0)
+where id = %(id)s and (kind in ('funding', 'resale') or balance_micros + %(change)s >= 0)
 """
 
 _POST: LiteralString = """

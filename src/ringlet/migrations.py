@@ -33,7 +33,7 @@ def migrate(conninfo: str) -> list[str]:
         if connection.info.server_version < 150_000:  # noqa: PLR2004 - 15.0 as PostgreSQL writes it
             raise StartupError("PostgreSQL 15 or newer is needed")
         connection.execute("select pg_advisory_lock(%s)", [LOCK_ID])
-        return _apply_missing(connection)
+        return apply(connection)
 
 
 def pending(connection: Connection) -> list[str]:
@@ -41,7 +41,8 @@ def pending(connection: Connection) -> list[str]:
     return [name for number, (name, _) in known().items() if number not in _applied(connection)]
 
 
-def _apply_missing(connection: Connection) -> list[str]:
+def apply(connection: Connection, up_to: int | None = None) -> list[str]:
+    """The same on a connection that holds the lock; `up_to`: the schema of an older version, for its backup."""
     connection.execute(
         "create table if not exists schema_migration"
         " (number int primary key, name text not null, applied_at timestamptz not null default now())"
@@ -51,7 +52,7 @@ def _apply_missing(connection: Connection) -> list[str]:
         raise StartupError(f"this database was migrated by a newer Ringlet (migration {max(newer)})")
     done = []
     for number, (name, statements) in known().items():
-        if number not in applied:
+        if number not in applied and (up_to is None or number <= up_to):
             with connection.transaction():
                 connection.execute(statements)
                 connection.execute(

@@ -1,265 +1,48 @@
-"""What a customer pays: rules from general to particular, and for each aspect of a price the most particular one decides.
+"""The rules of prices in the database: read, set, removed, listed. What they mean is in `price_list.py`."""
 
-From general to particular: all, country, service, country and service; the same again for an account group, and
-again for one customer. The aspects, in the order in which they make a price:
-
-    base         a markup on the cost (0.30 for 30 %), or a price of its own
-    fixed        an amount on top, unless a price of its own is at least as particular
-    below_cost   1 allows a loss; otherwise a price is never below the cost
-    min_margin   at least so much above the cost
-    rounding     up to a multiple
-
-Without a rule a customer pays the cost.
-"""
-
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from decimal import ROUND_CEILING, Decimal
-from typing import LiteralString, TypeAlias
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import LiteralString
 
 import msgspec
 
-from ringlet import money
 from ringlet.db import Tx
 from ringlet.errors import NotFound, ValidationFailed
+from ringlet.price_list import (
+    KINDS,
+    NOTHING,
+    RECIPES_MAX,
+    Payer,
+    PriceList,
+    PriceRule,
+    Recipe,
+    Reseller,
+    Step,
+    View,
+)
 
-KINDS = ("markup", "price", "fixed", "min_margin", "rounding", "below_cost")
-RECIPES_MAX = 50_000  # kept for cells that were asked for, some ten megabytes
-NOTHING = Decimal(0)
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
-class PriceRule(msgspec.Struct, frozen=True):
-    """`kind` is one of KINDS; None means "any", or for a time "always"."""
-
-    id: int
-    customer_id: int | None
-    group_id: int | None
-    country: int | None
-    service: str | None
-    kind: str
-    value: Decimal
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-
-    @property
-    def aspect(self) -> str:
-        """What it decides about: a markup and a price of its own contradict each other."""
-        return "base" if self.kind in {"markup", "price"} else self.kind
-
-    def particularity(self) -> int:
-        """How narrow the rule is: a customer counts more than a group, then a service, then a country."""
-        return (
-            8 * (self.customer_id is not None)
-            + 4 * (self.group_id is not None)
-            + 2 * (self.service is not None)
-            + (self.country is not None)
-        )
-
-    def rank(self) -> tuple[int, datetime, int]:
-        """General first; of two that are equally particular the one that began later decides."""
-        return self.particularity(), self.starts_at or _LONG_AGO, self.id
+__all__ = [
+    "KINDS",
+    "NOTHING",
+    "RECIPES_MAX",
+    "Payer",
+    "PriceList",
+    "PriceRule",
+    "Recipe",
+    "Reseller",
+    "RuleLine",
+    "Step",
+    "View",
+    "list_rules",
+    "load",
+    "remove_rule",
+    "set_rule",
+]
 
 
-class Payer(msgspec.Struct, frozen=True):
-    """Whose rules count beside those for everybody: a customer with rules of his own, a group that matters."""
-
-    customer_id: int | None
-    group_id: int | None
-
-
-#: None: only the rules for everybody count. All customers with one view pay the same.
-View: TypeAlias = Payer | None
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One rule that fits a cell, and the price with it and all more general ones; `rule` None is the cost as floor.
-
-    `overruled_by` is the rule that decides in its stead. Prices are None when no cost was given.
-    """
-
-    rule: PriceRule | None
-    applies: bool
-    overruled_by: int | None
-    price: Decimal | None
-
-
-class Recipe:
-    """How the rules for one cell turn a cost into a price."""
-
-    __slots__ = ("factor", "flat", "loss_allowed", "margin", "step", "top")
-
-    def __init__(self, rules: Mapping[str, PriceRule], *, floor: bool = True) -> None:
-        """`rules`: the deciding one by aspect. `floor`: a price below the cost needs a rule that allows it."""
-        base, below_cost = rules.get("base"), rules.get("below_cost")
-        self.factor = 1 + base.value if base is not None and base.kind == "markup" else Decimal(1)
-        self.top = _value(rules.get("fixed")) if _is_added(rules) else NOTHING
-        #: the price before the floor when it does not depend on the cost
-        self.flat = money.price(base.value + self.top) if base is not None and base.kind == "price" else None
-        self.loss_allowed = not floor or _value(below_cost) > 0
-        #: None: the cost does not hold the price up
-        self.margin = _value(rules.get("min_margin")) or (None if self.loss_allowed else NOTHING)
-        self.step = _value(rules.get("rounding"))
-
-    def price(self, cost: Decimal) -> Decimal:
-        """The price at seven places for a number of this cost."""
-        price = self.flat
-        if price is None:
-            price = money.price(cost * self.factor + self.top if self.top else cost * self.factor)
-        if self.margin is not None and price < (cost + self.margin if self.margin else cost):
-            # The cost is rounded up: half-even could end a fraction below it.
-            price = money.plain(cost.quantize(money.PRICE_STEP, rounding=ROUND_CEILING) + self.margin)
-        if self.step and (rest := price % self.step):
-            price = money.plain(price + self.step - rest)
-        return price
-
-
-def _value(rule: PriceRule | None) -> Decimal:
-    return NOTHING if rule is None else rule.value
-
-
-def _is_added(rules: Mapping[str, PriceRule]) -> bool:
-    """Whether the fixed amount comes on top: not on a price of its own that is at least as particular."""
-    base, fixed = rules.get("base"), rules.get("fixed")
-    if base is None or fixed is None or base.kind != "price":
-        return fixed is not None
-    return fixed.particularity() > base.particularity()
-
-
-def _deciding(rules: Iterable[PriceRule]) -> dict[str, PriceRule]:
-    """The rule that decides each aspect, of rules in order, general first."""
-    return {rule.aspect: rule for rule in rules}
-
-
-class PriceList:
-    """The rules in force, asked for one view at a time. What it says never changes; a newer one takes its place."""
-
-    def __init__(
-        self,
-        rules: Iterable[PriceRule],
-        *,
-        members: Mapping[int, int] | None = None,
-        list_price_groups: Iterable[int] = (),
-        as_of: datetime | None = None,
-        next_change_at: datetime | None = None,
-    ) -> None:
-        """`members`: customer → group, for the groups that matter. `list_price_groups`: see the list price as
-        base_price.
-        """
-        self.rules = tuple(sorted(rules, key=PriceRule.rank))
-        self.members = dict(members or {})
-        self.list_price_groups = frozenset(list_price_groups)
-        #: the database's clock when this was read, and when a rule begins or ends next by that clock
-        self.as_of = as_of
-        self.next_change_at = next_change_at
-        self._by_scope: dict[tuple[int | None, int | None, int | None, str | None], list[PriceRule]]
-        self._by_scope = defaultdict(list)
-        for rule in self.rules:
-            self._by_scope[rule.customer_id, rule.group_id, rule.country, rule.service].append(rule)
-        self._countries = {rule.country for rule in self.rules if rule.country is not None}
-        self._services = {rule.service for rule in self.rules if rule.service is not None}
-        self._views = self._make_views()
-        #: one for all the cells that no rule tells apart
-        self._recipes: dict[tuple[View, int | None, str | None], Recipe] = {}
-
-    def __eq__(self, other: object) -> bool:
-        """Whether everybody pays and sees the same, and until the same moment."""
-        return isinstance(other, PriceList) and self._content() == other._content()
-
-    __hash__ = None  # type: ignore[assignment] # a list that is compared by its content
-
-    def _content(self) -> tuple[object, ...]:
-        return self.rules, self.members, self.list_price_groups, self.next_change_at
-
-    def _make_views(self) -> dict[int, Payer]:
-        groups = {group: Payer(None, group) for group in set(self.members.values())}
-        views = {customer: groups[group] for customer, group in self.members.items()}
-        own = {rule.customer_id for rule in self.rules if rule.customer_id is not None}
-        return views | {customer: Payer(customer, self.members.get(customer)) for customer in own}
-
-    def changes_in_s(self) -> float:
-        """Seconds from the load until a rule begins or ends, by the database's clock."""
-        if self.next_change_at is None or self.as_of is None:
-            return float("inf")
-        return (self.next_change_at - self.as_of).total_seconds()
-
-    def view(self, customer_id: int) -> View:
-        """Customers without rules of their own or of their group share one price table: the view None."""
-        return self._views.get(customer_id)
-
-    def sell_price(self, view: View, country: int, service: str, cost: Decimal) -> Decimal:
-        """The price at seven places that this customer pays for a number that costs `cost`."""
-        return self._recipe(view, country, service).price(cost)
-
-    def shown_base_price(self, view: View, country: int, service: str, cost: Decimal) -> Decimal:
-        """What this customer is told as base_price: the cost, or for some groups the list price."""
-        if view is None or view.group_id not in self.list_price_groups:
-            return cost
-        return self.sell_price(None, country, service, cost)
-
-    def cost_max(self, view: View, country: int, service: str, sell_price: Decimal) -> Decimal:
-        """The highest cost at which a number may still be sold at `sell_price`; where a loss is allowed any."""
-        recipe = self._recipe(view, country, service)
-        if recipe.loss_allowed:
-            return money.PRICE_MAX
-        return sell_price - (recipe.margin or NOTHING)
-
-    def rule(self, view: View, country: int, service: str, aspect: str = "base") -> PriceRule | None:
-        """The most particular rule about this aspect for one cell."""
-        return _deciding(self._fitting(view, country, service)).get(aspect)
-
-    def explain(self, view: View, country: int, service: str, cost: Decimal | None = None) -> list[Step]:
-        """Every rule that fits the cell, general first, with the price up to it; last the cost as the floor,
-        unless a loss is allowed. The last price is the one that is paid.
-        """
-        fitting = self._fitting(view, country, service)
-        deciding = _deciding(fitting)
-        steps, price = [], cost
-        for index, rule in enumerate(fitting):
-            if cost is not None:
-                price = Recipe(_deciding(fitting[: index + 1]), floor=False).price(cost)
-            by = _overruling(rule, deciding)
-            steps.append(Step(rule, by is None, by.id if by is not None else None, price))
-        if Recipe(deciding).loss_allowed:
-            return steps
-        paid = None if cost is None else self.sell_price(view, country, service, cost)
-        return [*steps, Step(None, paid != price, None, paid)]
-
-    def _recipe(self, view: View, country: int, service: str) -> Recipe:
-        kind = (
-            view,
-            country if country in self._countries else None,
-            service if service in self._services else None,
-        )
-        recipe = self._recipes.get(kind)
-        if recipe is None:
-            if len(self._recipes) >= RECIPES_MAX:
-                self._recipes.clear()
-            recipe = self._recipes[kind] = Recipe(_deciding(self._fitting(*kind)))
-        return recipe
-
-    def _fitting(self, view: View, country: int | None, service: str | None) -> list[PriceRule]:
-        """Every rule for this cell, general first."""
-        owners: list[tuple[int | None, int | None]] = [(None, None)]
-        if view is not None and view.group_id is not None:
-            owners.append((None, view.group_id))
-        if view is not None and view.customer_id is not None:
-            owners.append((view.customer_id, None))
-        scopes = ((None, None), (country, None), (None, service), (country, service))
-        keys = dict.fromkeys((*owner, *scope) for owner in owners for scope in scopes)
-        return [rule for key in keys for rule in self._by_scope.get(key, ())]
-
-
-def _overruling(rule: PriceRule, deciding: Mapping[str, PriceRule]) -> PriceRule | None:
-    """The rule that decides instead of this one."""
-    if deciding[rule.aspect] is not rule:
-        return deciding[rule.aspect]
-    return deciding["base"] if rule.aspect == "fixed" and not _is_added(deciding) else None
-
-
-async def load(tx: Tx) -> PriceList:
-    """What is in force by the database's clock."""
+async def load(tx: Tx, apart: Iterable[int] = ()) -> PriceList:
+    """What is in force by the database's clock; `apart` as PriceList says."""
     rules, edges, as_of = [], [], None
     for *rule, in_force, now in await (await tx.execute(_LOAD)).fetchall():
         found, as_of = PriceRule(*rule), now
@@ -269,18 +52,24 @@ async def load(tx: Tx) -> PriceList:
     groups = {rule.group_id for rule in rules if rule.group_id is not None}
     listed = {row[0] for row in await (await tx.execute(_LIST_PRICE_GROUPS)).fetchall()}
     members = await (await tx.execute(_MEMBERS, [sorted(groups | listed)])).fetchall()
+    brands = {
+        brand: None if wallet is None else Reseller(customer, wallet)
+        for brand, customer, wallet in await (await tx.execute(_BRANDS)).fetchall()
+    }
     return PriceList(
         rules,
         members=dict(members),
         list_price_groups=listed,
         as_of=as_of,
         next_change_at=min((edge for edge in edges if edge is not None), default=None),
+        brands=brands,
+        apart=apart,
     )
 
 
 # One statement and one clock: a rule that begins between two would be in neither.
 _LOAD: LiteralString = """
-select id, customer_id, group_id, country, service, kind, value, starts_at, ends_at,
+select id, customer_id, group_id, country, service, kind, value, starts_at, ends_at, brand_id,
     coalesce(starts_at <= statement_timestamp(), true), statement_timestamp()
 from price_rule where ends_at is null or ends_at > statement_timestamp()
 """
@@ -288,6 +77,11 @@ from price_rule where ends_at is null or ends_at > statement_timestamp()
 _LIST_PRICE_GROUPS: LiteralString = "select id from account_group where base_price_shows = 'list'"
 
 _MEMBERS: LiteralString = "select id, group_id from customer where group_id = any(%s::bigint[])"
+
+_BRANDS: LiteralString = """
+select b.id, b.customer_id, w.id from brand b
+left join wallet w on w.customer_id = b.customer_id and w.mode = 'live'
+"""
 
 
 async def set_rule(
@@ -299,27 +93,28 @@ async def set_rule(
     kind: str,
     value: Decimal,
     group_id: int | None = None,
+    brand_id: int | None = None,
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
 ) -> int:
     """Put a rule in force; it replaces the one of the same scope, aspect and beginning. Returns its id.
 
-    Refuses: ValidationFailed (it ends before it begins, or is for a customer and a group).
+    Refuses: ValidationFailed (it ends before it begins, or is for a customer and a group or brand).
     """
     if starts_at is not None and ends_at is not None and starts_at >= ends_at:
         raise ValidationFailed("a rule must begin before it ends", field="ends_at")
-    if customer_id is not None and group_id is not None:
-        raise ValidationFailed("a rule is for one customer or for one group", field="group_id")
-    values = [customer_id, group_id, country, service, kind, value, starts_at, ends_at]
+    if sum(each is not None for each in (customer_id, group_id, brand_id)) > 1:
+        raise ValidationFailed("a rule is for one customer, for one group or for one brand", field="group_id")
+    values = [customer_id, group_id, brand_id, country, service, kind, value, starts_at, ends_at]
     row = await (await tx.execute(_SET, values)).fetchone()
     assert row is not None
     return int(row[0])
 
 
 _SET: LiteralString = """
-insert into price_rule (customer_id, group_id, country, service, kind, value, starts_at, ends_at)
-values (%s, %s, %s, %s, %s, %s, %s, %s)
-on conflict (customer_id, group_id, country, service, aspect, starts_at)
+insert into price_rule (customer_id, group_id, brand_id, country, service, kind, value, starts_at, ends_at)
+values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+on conflict (customer_id, group_id, brand_id, country, service, aspect, starts_at)
 do update set kind = excluded.kind, value = excluded.value, ends_at = excluded.ends_at, created_at = now()
 returning id
 """
@@ -338,20 +133,22 @@ class RuleLine(msgspec.Struct, frozen=True):
     rule: PriceRule
     account: str | None
     group: str | None
+    brand: str | None
     state: str
 
 
 async def list_rules(tx: Tx) -> list[RuleLine]:
     """Every rule, general first, those before and after their time too."""
     rows = await (await tx.execute(_LIST)).fetchall()
-    lines = [RuleLine(PriceRule(*rule), *names) for *rule, names in ((*row[:9], row[9:]) for row in rows)]
+    lines = [RuleLine(PriceRule(*rule), *names) for *rule, names in ((*row[:10], row[10:]) for row in rows)]
     return sorted(lines, key=lambda line: line.rule.rank())
 
 
 _LIST: LiteralString = """
 select r.id, r.customer_id, r.group_id, r.country, r.service, r.kind, r.value, r.starts_at, r.ends_at,
-    c.email, g.name,
+    r.brand_id, c.email, g.name, b.name,
     case when r.ends_at <= statement_timestamp() then 'ended'
          when r.starts_at > statement_timestamp() then 'pending' else 'in force' end
 from price_rule r left join customer c on c.id = r.customer_id left join account_group g on g.id = r.group_id
+left join brand b on b.id = r.brand_id
 """

@@ -8,15 +8,18 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from ringlet import money
 from ringlet.errors import StartupError
 
 SECRET_BYTES = 32
 NAME_LENGTH_MAX = 60
+CREDIT_TEXT_MAX = 1_000
 DB_POOL = (os.cpu_count() or 1) + 1
 #: variables of our own test rig and of the client, which are not settings
 OTHERS = ("RINGLET_TEST_", "RINGLET_API_KEY", "RINGLET_URL")
@@ -51,6 +54,9 @@ class Settings:
     log_level: str = "info"
     #: RINGLET_CURRENCY: the currency of new wallets. Default USD.
     currency: str = "USD"
+    #: RINGLET_ADJUSTMENT_LIMIT: what one member of the staff may credit and debit within a day, as an amount of money;
+    #: more waits for a second person. 0 = everything does. Default 100.
+    adjustment_limit: Decimal = Decimal(100)
     #: RINGLET_WEBHOOK_HTTP: 1 = webhooks may go to http:// and to any port; for trying things out. Default 0.
     webhook_http: bool = False
     #: RINGLET_WEBHOOK_ALLOWED_NETWORKS: networks that are not of the open internet and that webhooks may reach
@@ -66,9 +72,22 @@ class Settings:
     smtp_url: str | None = field(default=None, repr=False)
     #: RINGLET_MAIL_FROM: the sender of letters. Default no-reply@ and the host of the public address.
     mail_from: str = ""
+    #: RINGLET_CREDIT_TEXT: how customers get credit, in plain text; the wallet's page shows it. Default: to ask you.
+    credit_text: str = ""
+    #: RINGLET_TEXT_DAYS: how many days the text and the code of a message are kept. Default 7.
+    text_days: int = 7
+    #: RINGLET_NUMBER_DAYS: how many days after the end of a lease its number is kept whole. Default 30.
+    number_days: int = 30
+    #: RINGLET_PROOF_OF_WORK: 0 = signing up and reporting a number ask browsers for no work. Default 1.
+    proof_of_work: bool = True
     #: RINGLET_DEMO: 1 = this is for trying things out, and /mail shows everybody's letters to everybody; without
     #: a mail server the log does too. Set by `ringlet serve --demo` for its processes. Default 0.
     demo: bool = False
+
+    @property
+    def adjustment_limit_micros(self) -> int:
+        """The limit in the unit of the ledger."""
+        return money.to_micros(self.adjustment_limit)
 
     def lease_s(self, service: str) -> int:
         """Seconds that an activation of this service waits for its code."""
@@ -89,6 +108,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         "lease_minutes": _whole(values, "LEASE_MINUTES", 20, 1, 1440),
         "rest_days": _whole(values, "REST_DAYS", 30, 0, 3650),
         "db_pool": _whole(values, "DB_POOL", DB_POOL, 1, 100),
+        "text_days": _whole(values, "TEXT_DAYS", 7, 1, 90),
+        "number_days": _whole(values, "NUMBER_DAYS", 30, 1, 365),
+        "proof_of_work": _one_of("PROOF_OF_WORK", values.pop("PROOF_OF_WORK", "") or "1", ("0", "1")) == "1",
     }
     settings = Settings(
         home=home,
@@ -101,6 +123,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             "LOG_LEVEL", values.pop("LOG_LEVEL", "info"), ("debug", "info", "warning", "error")
         ),
         currency=_currency(values.pop("CURRENCY", "USD")),
+        adjustment_limit=_amount(values, "ADJUSTMENT_LIMIT", "100"),
         webhook_http=_one_of("WEBHOOK_HTTP", values.pop("WEBHOOK_HTTP", "") or "0", ("0", "1")) == "1",
         webhook_allowed_networks=_networks(values.pop("WEBHOOK_ALLOWED_NETWORKS", "")),
         **known,
@@ -118,6 +141,7 @@ def _people(values: dict[str, str]) -> dict[str, Any]:
         "name": _name(values.pop("NAME", "") or "Ringlet"),
         "smtp_url": _smtp_url(values.pop("SMTP_URL", "")),
         "mail_from": _mail_from(values.pop("MAIL_FROM", "")),
+        "credit_text": _credit_text(values.pop("CREDIT_TEXT", "")),
         "demo": _one_of("DEMO", values.pop("DEMO", "") or "0", ("0", "1")) == "1",
     }
 
@@ -168,6 +192,19 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def _amount(values: dict[str, str], name: str, default: str) -> Decimal:
+    """An amount of money."""
+    text = values.pop(name, "") or default
+    try:
+        amount = Decimal(text) if text.isascii() else Decimal(-1)
+        is_good = money.to_micros(amount) >= 0
+    except (InvalidOperation, ValueError):
+        is_good = False
+    if not is_good:
+        raise StartupError(f"RINGLET_{name} must be an amount such as 100 or 2.50, not {text!r}")
+    return amount
+
+
 def _currency(text: str) -> str:
     if not (len(text) == 3 and text.isascii() and text.isupper() and text.isalpha()):  # noqa: PLR2004 - ISO 4217
         raise StartupError(f"RINGLET_CURRENCY must be three capital letters such as USD, not {text!r}")
@@ -186,14 +223,20 @@ def _networks(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        is_good = url.scheme in {"http", "https"} and bool(url.hostname) and (url.port or 1) > 0
-    except ValueError:
-        is_good = False
-    if not is_good or url.username or url.path not in {"", "/"} or url.query or url.fragment:
+    url = _address(text, "http", "https")
+    if url is None or url.username or url.path not in {"", "/"} or url.query or url.fragment:
         raise StartupError(f"RINGLET_PUBLIC_URL must be an address such as https://example.org, not {text!r}")
     return f"{url.scheme}://{url.netloc.lower()}"
+
+
+def _address(text: str, *schemes: str) -> SplitResult | None:
+    """The parts of an address with a host, of one of these schemes; None when it is none."""
+    try:
+        url = urlsplit(text)
+        is_good = url.scheme in schemes and bool(url.hostname) and (url.port or 1) > 0
+    except ValueError:
+        return None
+    return url if is_good else None
 
 
 def _name(text: str) -> str:
@@ -205,12 +248,7 @@ def _name(text: str) -> str:
 def _smtp_url(text: str) -> str | None:
     if not text:
         return None
-    try:
-        url = urlsplit(text)
-        is_good = url.scheme in {"smtp", "smtps"} and bool(url.hostname) and (url.port or 1) > 0
-    except ValueError:
-        is_good = False
-    if not is_good:  # without the text: it holds a password
+    if _address(text, "smtp", "smtps") is None:  # without the text: it holds a password
         raise StartupError("RINGLET_SMTP_URL must be an address such as smtp://user:password@host:587")
     return text
 
@@ -219,6 +257,12 @@ def _mail_from(text: str) -> str:
     if text and not re.fullmatch(r"[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+", text):
         raise StartupError(f"RINGLET_MAIL_FROM must be an e-mail address, not {text!r}")
     return text
+
+
+def _credit_text(text: str) -> str:
+    if len(text) > CREDIT_TEXT_MAX or not text.replace("\n", "").isprintable():
+        raise StartupError(f"RINGLET_CREDIT_TEXT must be plain text of at most {CREDIT_TEXT_MAX} characters")
+    return text.strip()
 
 
 def _database_url(text: str) -> str | None:

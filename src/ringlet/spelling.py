@@ -57,7 +57,9 @@ StatusWord = Annotated[str, one_of(STATUS_WORD.values())]
 
 
 class PublicMessage(Struct):
-    """A message that came for an activation. `late`: after the refund, not charged."""
+    """A message that came for an activation. `late`: after the refund, not charged. `forgotten`: it came, and its
+    text and code are not kept any more.
+    """
 
     id: int
     sender: str
@@ -65,10 +67,11 @@ class PublicMessage(Struct):
     code: str | None
     received_at: Instant
     late: bool | UnsetType = UNSET
+    forgotten: bool | UnsetType = UNSET
 
 
 class PublicActivation(Struct):
-    """An activation, everywhere the same."""
+    """An activation, everywhere the same. `forgotten`: its code came and is not kept any more."""
 
     id: int
     phone: str | None
@@ -87,6 +90,7 @@ class PublicActivation(Struct):
     reference: str | None
     resent_from: Digits | None
     refunded: bool | UnsetType = UNSET
+    forgotten: bool | UnsetType = UNSET
 
 
 def activation(seen: Seen) -> PublicActivation:
@@ -107,12 +111,13 @@ def activation(seen: Seen) -> PublicActivation:
         service=row.service,
         country=row.country,
         operator=row.operator,
-        code=row.code,
+        code=row.code or None,
         messages=[spell_message(message) for message in seen.messages],
         expires_at=row.expires_at,
         reference=row.reference,
         resent_from=None if row.resent_from is None else str(row.resent_from),
         refunded=True if row.state in REFUNDED else UNSET,
+        forgotten=True if row.is_forgotten else UNSET,
     )
 
 
@@ -127,7 +132,8 @@ def spell_message(message: Message) -> PublicMessage:
         id=message.id,
         sender=message.sender,
         text=message.text,
-        code=message.code,
+        code=message.code or None,
         received_at=message.received_at,
         late=True if message.late else UNSET,
+        forgotten=True if message.is_forgotten else UNSET,
     )

@@ -12,13 +12,23 @@ import msgspec
 
 from ringlet.db import Tx
 
-KINDS = ("credit", "debit", "capture", "release")
+KINDS = ("credit", "debit", "capture", "release", "refund", "resale_share", "resale_return")
+#: only in the wallet of a reseller
+RESALE_KINDS = ("resale_share", "resale_return")
 PART = 50
 #: what has been spent is exact up to so many purchases
 COUNTED_MAX = 5_000
 ID_MAX = 2**63 - 1
 #: what each kind does to what the wallet has
-SIGNS = {"credit": 1, "debit": -1, "capture": -1, "release": 0}
+SIGNS = {
+    "credit": 1,
+    "debit": -1,
+    "capture": -1,
+    "release": 0,
+    "refund": 1,
+    "resale_share": 1,
+    "resale_return": -1,
+}
 
 
 class Line(msgspec.Struct, frozen=True):

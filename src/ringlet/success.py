@@ -21,6 +21,8 @@ PRIOR_ORDERS = 20.0
 PRIOR_RATE = 0.6
 PATIENCE_S = 600.0
 FIGURES_KEPT_S = 15.0
+#: how soon codes come is kept in steps
+WITHIN_S = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600, 900, 1_200, 3_600)
 
 Cell = tuple[int, int, str, str]  # source, country, service, operator
 
@@ -42,38 +44,62 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 async def note(
-    tx: Tx, *, source_id: int, country: int, service: str, operator: str, since: datetime, has_code: bool
-) -> None:
-    """An activation has ended, or its first code has come; `since` is when it was bought."""
-    await tx.execute(_NOTE, [source_id, country, service, operator, has_code, since])
+    tx: Tx, *, source_id: int, country: int, service: str, operator: str, since: datetime, has_code: bool,
+    wallet_id: int | None = None, is_fair: bool = True,
+) -> None:  # fmt: skip
+    """An activation has ended, or its first code has come; `since` is when it was bought, and unless it `is_fair` says
+    its end nothing about the source.
+    """
+    await tx.execute(_NOTE, [source_id, country, service, operator, wallet_id, is_fair, has_code, since])
 
 
 _NOTE: LiteralString = """
-insert into outcome (source_id, country, service, operator, seconds_to_code)
-values (%s, %s, %s, %s, case when %s then extract(epoch from now() - %s) end)
+insert into outcome (source_id, country, service, operator, wallet_id, is_fair, seconds_to_code)
+values (%s, %s, %s, %s, %s, %s, case when %s then extract(epoch from now() - %s) end)
 """
 
 
-async def fold(tx: Tx) -> int:
-    """Add what was noted to the hours and forget it; returns how many notes."""
-    row = await (await tx.execute(_FOLD, [FOLDED_AT_ONCE])).fetchone()
-    return 0 if row is None else int(row[0])
+class Folded(msgspec.Struct, frozen=True):
+    """How many notes were added up, and the customers who had bought those numbers."""
+
+    notes: int
+    customers: Sequence[int]
+
+
+async def fold(tx: Tx) -> Folded:
+    """Add what was noted to the hours, of sources and of customers, and forget it."""
+    row = await (await tx.execute(_FOLD, [FOLDED_AT_ONCE, list(WITHIN_S), WITHIN_S[-1]])).fetchone()
+    return Folded(0, ()) if row is None else Folded(row[0], row[1])
 
 
 _FOLD: LiteralString = """
 with noted as (
     delete from outcome where id in (select id from outcome order by id limit %s for update skip locked)
-    returning source_id, country, service, operator, seconds_to_code, date_trunc('hour', closed_at) as hour
+    returning source_id, country, service, operator, seconds_to_code, date_trunc('hour', closed_at) as hour,
+        wallet_id, is_fair
 ), added as (
     insert into success_tally (source_id, country, service, operator, hour, orders, codes, code_seconds)
     select source_id, country, service, operator, hour, count(*), count(seconds_to_code),
         coalesce(sum(seconds_to_code), 0)
-    from noted group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
+    from noted where is_fair group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
     on conflict (source_id, country, service, operator, hour) do update
     set orders = success_tally.orders + excluded.orders, codes = success_tally.codes + excluded.codes,
         code_seconds = success_tally.code_seconds + excluded.code_seconds
+), paced as (
+    insert into code_pace (source_id, hour, under_s, codes)
+    select source_id, hour, coalesce((select min(bound) from unnest(%s::int[]) bound where bound >= seconds_to_code), %s),
+        count(*)
+    from noted where seconds_to_code is not null group by 1, 2, 3 order by 1, 2, 3
+    on conflict (source_id, hour, under_s) do update set codes = code_pace.codes + excluded.codes
+), used as (
+    insert into use_tally (customer_id, hour, orders, codes)
+    select w.customer_id, hour, count(*), count(seconds_to_code)
+    from noted join wallet w on w.id = noted.wallet_id group by 1, 2 order by 1, 2
+    on conflict (customer_id, hour) do update
+    set orders = use_tally.orders + excluded.orders, codes = use_tally.codes + excluded.codes
+    returning customer_id
 )
-select count(*) from noted
+select (select count(*) from noted), array(select distinct customer_id from used)
 """
 
 

@@ -5,22 +5,25 @@ import contextlib
 import os
 import secrets
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 
-from ringlet import idempotency, metrics, success
-from ringlet.activations import give_back, hints, poll, rehearse, watch
+from ringlet import idempotency, metrics, standing, success, velocity
+from ringlet.activations import give_back, hints, poll, rehearse, resale, watch
+from ringlet.backoffice import adjustments, auditing, impersonate, people_data, retention, tally
+from ringlet.backoffice.presence import TOLD_EVERY_S, Presence
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.feed import announce
 from ringlet.people import forget as forget_people
 from ringlet.people import post
-from ringlet.suppliers import book, stock
+from ringlet.suppliers import book, calls, stock
 from ringlet.suppliers.book import Supplier
 from ringlet.supplying import money, sync
-from ringlet.webhooks import alerts, deliver, forget
+from ringlet.webhooks import alerts, deliver, forget, identity
 
 log = structlog.get_logger("ringlet.worker")
 
@@ -47,14 +50,24 @@ async def _count_stock(desk: Desk) -> int:
 
 
 async def _fold_outcomes(desk: Desk) -> int:
+    policy = await desk.policy.fresh()
     async with desk.db.transaction() as tx:
-        return await success.fold(tx)
+        folded = await success.fold(tx)
+        await standing.judge(tx, policy.limits, folded.customers)
+    return folded.notes
 
 
 async def _forget_outcomes(desk: Desk) -> int:
     async with desk.db.transaction() as tx:
         await success.forget_old(tx)
+        await calls.forget_old(tx)
+        await standing.forget_old(tx)
     return 0
+
+
+async def _forget_pace(desk: Desk) -> int:
+    async with desk.db.transaction() as tx:
+        return await velocity.forget_old(tx)
 
 
 async def _forget_keys(desk: Desk) -> int:
@@ -70,14 +83,23 @@ JOBS = (
     Job("forget_idempotency_keys", _forget_keys, 60),
     Job("fold_outcomes", _fold_outcomes, 5),
     Job("forget_outcomes", _forget_outcomes, 3_600),
+    Job("forget_pace", _forget_pace, 60),
     Job("sync_suppliers", sync.sync_due, 5),
     Job("check_balances", money.check_balances, 60),
     Job("refresh_exposure", money.refresh_exposure, 1),
     Job("fold_supplier_postings", money.fold, 60),
+    Job("count_figures", tally.fold, 5),
+    Job("expire_adjustments", adjustments.expire, 60),
+    Job("end_looks", impersonate.end_due, 30),
     Job("tell_low_balances", alerts.tell_low_balances, 3),
     Job("forget_news", forget.forget_old, 600),
     Job("send_letters", post.send_due, 1),
+    Job("post_shares", resale.post_due, 1),
+    Job("return_shares", resale.post_returns, 60),
     Job("forget_people", forget_people.forget_old, 3_600),
+    Job("forget_messages", retention.forget_due, 60),
+    Job("erase_people", people_data.erase_due, 60),
+    Job("ask_identity", identity.ask_due, 5),
 )
 
 WATCH_CLAIMED_S = 6.0
@@ -88,8 +110,13 @@ SWEEP_ENDS_WITHIN_S = 3.0
 
 async def run(desk: Desk, stop: asyncio.Event) -> None:
     """Do all jobs until `stop` is set; a round that is under way is finished."""
-    jobs = (_repeat(desk, job, stop) for job in JOBS)
-    await asyncio.gather(*jobs, Watches(desk, stop).run(), deliver.run(desk, stop))
+    presence = Presence("worker")
+    jobs = (_repeat(desk, job, stop, presence) for job in JOBS)
+    told = _repeat(desk, Job("tell_presence", presence.tell, TOLD_EVERY_S), stop, presence)
+    rest = Watches(desk, stop).run(), deliver.run(desk, stop), auditing.run(desk, stop)
+    await asyncio.gather(*jobs, told, *rest)
+    with contextlib.suppress(Refusal):
+        await presence.leave(desk)
 
 
 class Watches:
@@ -154,25 +181,29 @@ class Watches:
         )
 
 
-async def _repeat(desk: Desk, job: Job, stop: asyncio.Event) -> None:
+async def _repeat(desk: Desk, job: Job, stop: asyncio.Event, presence: Presence | None = None) -> None:
     while not stop.is_set():
-        taken = await _round(desk, job)
+        taken = await _round(desk, job, presence)
         if not taken:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), job.pause_s)
 
 
-async def _round(desk: Desk, job: Job) -> int:
+async def _round(desk: Desk, job: Job, presence: Presence | None = None) -> int:
     """One round; a failure is logged and the rows are still due."""
+    began, taken, error = time.monotonic(), 0, None
     try:
         taken = await job.work(desk)
     except Refusal as refusal:
         log.warning("job_refused", job=job.name, code=refusal.code)
-        metrics.JOB_FAILURES.labels(job.name).inc()
-        return 0
-    except Exception:
+        error = refusal.code
+    except Exception as wrong:
         log.exception("job_failed", job=job.name)
+        error = type(wrong).__name__  # its text may hold what is nobody's business
+    if error is not None:
         metrics.JOB_FAILURES.labels(job.name).inc()
-        return 0
-    metrics.CLOSED.labels(job.name).inc(taken)
+    else:
+        metrics.CLOSED.labels(job.name).inc(taken)
+    if presence is not None:
+        presence.note(job.name, began, taken, error)
     return taken

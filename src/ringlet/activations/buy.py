@@ -7,26 +7,46 @@ from psycopg.errors import UniqueViolation
 
 from ringlet import money
 from ringlet.activations import order as upstream
-from ringlet.activations import rehearse, sale
+from ringlet.activations import rehearse, resale, sale
+from ringlet.activations.admit import admit, settled
 from ringlet.activations.choose import Choice, Order, choices
 from ringlet.activations.order import Bought
 from ringlet.catalog import Offer
 from ringlet.db import Tx
 from ringlet.desk import Desk
-from ringlet.errors import IdempotencyInProgress, MaxPriceExceeded, NoNumbers
+from ringlet.errors import IdempotencyInProgress, MaxPriceExceeded, NoNumbers, RateLimited, ServiceNotAllowed
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 from ringlet.suppliers import stock
+from ringlet.velocity import NOWHERE, Origin
 
 ATTEMPTS_MAX = 3
 
 
-async def buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None = None) -> Bought:
+async def buy(
+    desk: Desk, wallet: Wallet, order: Order, once: Once | None = None, origin: Origin = NOWHERE
+) -> Bought:
     """Lease a number and hold its price; the same `once` buys once.
 
-    Refuses: NoNumbers, MaxPriceExceeded, InsufficientBalance, IdempotencyMismatch, IdempotencyInProgress,
-    ServiceUnavailable. An activation that is 'ordering' is one whose outcome at the supplier is not known yet.
+    Refuses: ServiceNotAllowed, RateLimited, NoNumbers, MaxPriceExceeded, InsufficientBalance, IdempotencyMismatch,
+    IdempotencyInProgress, ServiceUnavailable. An activation that is 'ordering' is one whose outcome at the supplier
+    is not known yet.
     """
+    try:
+        ticket = await admit(desk, wallet, [order], origin)
+    except RateLimited:
+        # What was bought stays bought.
+        bought = await upstream.known(desk, wallet, once)
+        if bought is None:
+            raise
+        return bought
+    return await settled(
+        ticket, _sell(desk, wallet, order, once),
+        lambda bought: [] if bought.replayed else [bought.activation.amount_micros],
+    )  # fmt: skip
+
+
+async def _sell(desk: Desk, wallet: Wallet, order: Order, once: Once | None) -> Bought:
     for _ in range(ATTEMPTS_MAX):
         try:
             if wallet.mode == "test":
@@ -43,7 +63,7 @@ async def _buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None) -> B
     clock = upstream.Patience.begin()
     try:
         found = choices(desk, wallet, order)
-    except (NoNumbers, MaxPriceExceeded):
+    except (ServiceNotAllowed, NoNumbers, MaxPriceExceeded):
         # Nothing is on offer now; the key may have bought when there was.
         known = await upstream.known(desk, wallet, once)
         if known is None:
@@ -60,8 +80,8 @@ async def _buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None) -> B
 
 
 def _runs(found: Sequence[Choice]) -> list[list[Choice]]:
-    """Own stock in a row, or suppliers in a row at one price."""
-    grouped = groupby(found, key=lambda each: None if each.supplier is None else each.price)
+    """Own stock in a row, or suppliers in a row at one price, which shares in the same way."""
+    grouped = groupby(found, key=lambda each: None if each.supplier is None else (each.price, each.wholesale))
     return [list(group) for _, group in grouped]
 
 
@@ -70,7 +90,7 @@ async def _from_stock(
 ) -> Bought | None:
     for choice in run:
         await _open_shelf(desk, choice.offer)
-        sold = await sale.sell(desk, wallet, _terms(desk, order, choice), once)
+        sold = await sale.sell(desk, wallet, _terms(desk, wallet, order, choice), once)
         if sold is None:
             continue
         if sold.activation is not None:
@@ -103,7 +123,7 @@ async def _open_shelf(desk: Desk, offer: Offer) -> None:
         desk.shelves.opened(offer.id)
 
 
-def _terms(desk: Desk, order: Order, choice: Choice) -> sale.Terms:
+def _terms(desk: Desk, wallet: Wallet, order: Order, choice: Choice) -> sale.Terms:
     return sale.Terms(
         offer_id=choice.offer.id,
         amount_micros=money.charge_micros(choice.price),
@@ -111,4 +131,5 @@ def _terms(desk: Desk, order: Order, choice: Choice) -> sale.Terms:
         lease_s=desk.settings.lease_s(choice.offer.service),
         excluded_prefixes=order.exclude_prefixes,
         reference=order.reference,
+        share=resale.share(desk, wallet, choice.price, choice.wholesale),
     )

@@ -7,11 +7,12 @@ cap tighter than it should be until midnight, never looser. Test keys spend play
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from ringlet import customers, money
+from ringlet import customers
 from ringlet.activations import buy as uncapped
 from ringlet.activations import order as upstream
 from ringlet.activations import several as together
-from ringlet.activations.choose import Order, choices
+from ringlet.activations.admit import most
+from ringlet.activations.choose import Order
 from ringlet.activations.order import Bought
 from ringlet.activations.several import Bought as Several
 from ringlet.customers import ApiKey
@@ -19,34 +20,43 @@ from ringlet.desk import Desk
 from ringlet.errors import InsufficientBalance, Refusal, ServiceUnavailable
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
+from ringlet.velocity import Origin
 
 T = TypeVar("T")
 
 
-async def buy(desk: Desk, wallet: Wallet, order: Order, once: Once | None, key: ApiKey) -> Bought:
-    """Lease a number as `buy.buy` does, unless this key has spent its day. Refuses: as that.
+async def buy(
+    desk: Desk, wallet: Wallet, order: Order, once: Once | None, key: ApiKey, address: str | None = None
+) -> Bought:
+    """Lease a number as `buy.buy` does, unless this key has spent its day; `address` is the buyer's. Refuses: as that.
 
     A cap that is reached is an InsufficientBalance, which every door has a word for.
     """
+    origin = Origin(key.id, address)
     if not is_capped(key, wallet):
-        return await uncapped.buy(desk, wallet, order, once)
+        return await uncapped.buy(desk, wallet, order, once, origin)
     bought = await upstream.known(desk, wallet, once)
     if bought is not None:
         return bought
     return await _counted(
-        desk, key, most(desk, wallet, [order]), lambda: uncapped.buy(desk, wallet, order, once),
+        desk, key, most(desk, wallet, [order]), lambda: uncapped.buy(desk, wallet, order, once, origin),
         lambda bought: 0 if bought.replayed else bought.activation.amount_micros,
     )  # fmt: skip
 
 
 async def several(
-    desk: Desk, wallet: Wallet, orders: Sequence[Order], once: Once | None, key: ApiKey
-) -> Several:
+    desk: Desk, wallet: Wallet, orders: Sequence[Order], once: Once | None, key: ApiKey,
+    address: str | None = None,
+) -> Several:  # fmt: skip
     """One number for all these orders as `several.buy` does, within the cap. Refuses: as that."""
+    origin = Origin(key.id, address)
     if not is_capped(key, wallet):
-        return await together.buy(desk, wallet, orders, once)
+        return await together.buy(desk, wallet, orders, once, origin)
+    bought = await together.known(desk, wallet, once)
+    if bought is not None:
+        return bought
     return await _counted(
-        desk, key, most(desk, wallet, orders), lambda: together.buy(desk, wallet, orders, once),
+        desk, key, most(desk, wallet, orders), lambda: together.buy(desk, wallet, orders, once, origin),
         lambda bought: 0 if bought.replayed else sum(each.amount_micros for each in bought.activations),
     )  # fmt: skip
 
@@ -74,13 +84,6 @@ async def _counted(
 def is_capped(key: ApiKey, wallet: Wallet) -> bool:
     """Whether purchases with this key are counted."""
     return key.daily_cap_micros is not None and wallet.mode == "live"
-
-
-def most(desk: Desk, wallet: Wallet, orders: Sequence[Order]) -> int:
-    """The most that these may cost together, in micro-units. Refuses: NoNumbers, MaxPriceExceeded."""
-    return sum(
-        max(money.charge_micros(choice.price) for choice in choices(desk, wallet, order)) for order in orders
-    )
 
 
 async def reserve(desk: Desk, key: ApiKey, amount_micros: int) -> None:

@@ -10,11 +10,12 @@ from decimal import Decimal
 
 import msgspec
 
-from ringlet.activations.quote import ranked
+from ringlet.activations.quote import by_worth
 from ringlet.catalog import Offer
 from ringlet.desk import Desk
 from ringlet.errors import MaxPriceExceeded, NoNumbers
 from ringlet.ledger import Wallet
+from ringlet.pricing import View
 from ringlet.suppliers.book import Supplier
 
 OFFERS_TRIED_MAX = 20
@@ -29,24 +30,38 @@ class Order(msgspec.Struct, frozen=True):
     operators: tuple[str, ...] = ()
     exclude_prefixes: tuple[str, ...] = ()
     reference: str | None = None
+    #: only from this source: staff who try a supplier
+    source_id: int | None = None
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One offer to try: what the customer pays for it, what it may cost us, and whose it is (None: own stock)."""
+    """One offer to try: what the customer pays for it, what it may cost us, and whose it is (None: own stock).
+
+    `wholesale` is what the reseller pays for it, in whose shop the customer buys; None in the operator's own.
+    """
 
     offer: Offer
     price: Decimal
     cost_max: Decimal
     supplier: Supplier | None
+    wholesale: Decimal | None = None
 
 
 def choices(desk: Desk, wallet: Wallet, order: Order) -> list[Choice]:
-    """The offers that this order may be sold from, the best first. Refuses: NoNumbers, MaxPriceExceeded."""
+    """The offers that this order may be sold from, the best first.
+
+    Refuses: ServiceNotAllowed, NoNumbers, MaxPriceExceeded.
+    """
+    desk.policy.now.check(wallet.customer_id, order.service, order.country)
     rules = desk.prices.rules
-    view = rules.view(wallet.customer_id)
+    view = rules.view(wallet.customer_id, wallet.brand_id)
     offers = desk.prices.shop.cell(order.country, order.service)
-    wanted = [offer for offer in offers if fits(offer, order.operators, desk)]
-    priced = ranked(desk, view, wanted)
+    wanted = [
+        offer
+        for offer in offers
+        if fits(offer, order.operators, desk) and order.source_id in {None, offer.source_id}
+    ]
+    priced = by_worth(desk, view, wanted)
     if not priced:
         raise NoNumbers
     within = [each for each in priced if order.max_price is None or each[1] <= order.max_price]
@@ -55,16 +70,26 @@ def choices(desk: Desk, wallet: Wallet, order: Order) -> list[Choice]:
     shown = within[0][1]
     found = []
     for offer, own_price in within[:OFFERS_TRIED_MAX]:
-        cost_max = rules.cost_max(view, order.country, order.service, shown)
-        price = shown
-        if offer.base_price > cost_max:
-            if order.max_price is None:
-                continue
-            price, cost_max = own_price, rules.cost_max(view, order.country, order.service, own_price)
-        # Where the rules allow a loss it is the one on the price list, not any that a supplier may think of.
-        bearable = max(offer.base_price, min(cost_max, price))
-        found.append(Choice(offer, price, bearable, desk.book.get(offer.source_id)))
+        choice = _at(desk, view, offer, shown)
+        if choice is None and order.max_price is not None:
+            choice = _at(desk, view, offer, own_price)
+        if choice is not None:
+            found.append(choice)
     return found
+
+
+def _at(desk: Desk, view: View, offer: Offer, price: Decimal) -> Choice | None:
+    """The offer at this price; None when that falls below what the rules allow."""
+    rules, cell = desk.prices.rules, (offer.country, offer.service)
+    wholesale = rules.wholesale(view, *cell, offer.base_price)
+    earned, cost_max = price, rules.cost_max(view, *cell, price)
+    if (offer.base_price if wholesale is None else wholesale) > cost_max:
+        return None
+    if wholesale is not None:
+        earned, cost_max = wholesale, rules.cost_max(rules.reseller_view(view), *cell, wholesale)
+    # Where the rules allow a loss it is the one on the price list, not any that a supplier may think of.
+    bearable = max(offer.base_price, min(cost_max, earned))
+    return Choice(offer, price, bearable, desk.book.get(offer.source_id), wholesale)
 
 
 def fits(offer: Offer, operators: Sequence[str], desk: Desk) -> bool:

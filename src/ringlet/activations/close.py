@@ -23,8 +23,9 @@ async def refund(tx: Tx, desk: Desk, activation: Activation, to: State) -> Activ
         await return_number(tx, desk, moved)
         wallet = await ledger.wallet(tx, moved.wallet_id)
         await ledger.release(tx, wallet, moved.amount_micros, moved.id)
-        if not moved.number_used and datetime.now(UTC) - moved.created_at > FAIR_TRIAL:
-            await store.note_outcome(tx, moved, has_code=False)
+        if not moved.number_used:
+            is_fair = datetime.now(UTC) - moved.created_at > FAIR_TRIAL
+            await store.note_outcome(tx, moved, has_code=False, is_fair=is_fair)
     return moved
 
 

@@ -94,12 +94,7 @@ async def active(desk: Desk, wallet_id: int, start: int, limit: int) -> list[Lea
 
 async def recent(tx: Tx, wallet_id: int, over_s: float, limit: int) -> list[Lease]:
     """Leases that go on or have ended within so many seconds, newest first, of the wallet's last thousand activations."""
-    values = {"wallet": wallet_id, "over_s": over_s, "limit": limit, "within": RECENT_WITHIN}
-    return await _read(tx, _RECENT, values)
-
-
-#: However many a wallet has had, no more of them are looked through.
-RECENT_WITHIN = 1_000
+    return await _read(tx, _RECENT, {"wallet": wallet_id, "over_s": over_s, "limit": limit})
 
 
 async def history(
@@ -168,10 +163,13 @@ with recursive open as materialized (
 select newest, {COLUMNS} from named join activation on public_id = member order by newest desc, id
 """
 
+# Plans are made without knowing the values, and must be good for a wallet of any age: both ends name the wallet, so
+# that no other index will do; the limit is a number; and what `offset 0` fences off is looked up row by row.
 _RECENT: LiteralString = f"""
 with recursive newest as materialized (
     select id, public_id, resent_from, expires_at, wallet_id, due_at, closed_at from activation
-    where wallet_id = %(wallet)s order by id desc limit %(within)s
+    where (wallet_id, id) >= (%(wallet)s, 0) and (wallet_id, id) < (%(wallet)s, 9223372036854775807)
+    order by wallet_id desc, id desc limit 1000
 ), shown as materialized (
     select id, public_id, resent_from, expires_at from newest before
     where (due_at is not null or closed_at > now() - make_interval(secs => %(over_s)s))
@@ -182,11 +180,15 @@ with recursive newest as materialized (
     select id as newest, public_id, resent_from, expires_at from shown
     union all
     select after.newest, before.public_id, before.resent_from, before.expires_at
-    from members after join activation before on before.public_id = after.resent_from and {_SAME_END}
+    from members after cross join lateral (
+        select * from activation before where before.public_id = after.resent_from and {_SAME_END} offset 0
+    ) before
 ), named as (
     select newest, public_id as member from members
 )
-select newest, {COLUMNS} from named join activation on public_id = member order by newest desc, id
+select newest, found.* from named cross join lateral (
+    select {COLUMNS} from activation where public_id = member offset 0
+) found order by newest desc, id
 """
 
 _HISTORY: LiteralString = f"""

@@ -18,8 +18,8 @@ import msgspec
 import structlog
 from psycopg.errors import UniqueViolation
 
-from ringlet import failpoints, idempotency, ledger, money
-from ringlet.activations import asking, offers, rentals, store
+from ringlet import blocked, failpoints, idempotency, ledger, money
+from ringlet.activations import asking, offers, rentals, resale, store
 from ringlet.activations.choose import Choice, Order
 from ringlet.activations.rentals import NewRental
 from ringlet.activations.states import State
@@ -148,6 +148,7 @@ async def _open(desk: Desk, wallet: Wallet, order: Order, choice: Choice, once: 
         if known_id is None:
             activation = await store.add(tx, new, lease_s=desk.settings.lease_s(offer.service))
             posting_id = await ledger.hold(tx, wallet, activation.amount_micros, activation.id)
+            await resale.note(tx, activation.id, resale.share(desk, wallet, choice.price, choice.wholesale))
             await asking.ask(tx, activation.id, offer.source_id, offer.id, choice.cost_max, order.operators,
                              order.exclude_prefixes)  # fmt: skip
             await idempotency.remember(tx, once, activation.id)
@@ -246,6 +247,8 @@ async def _write_down(
     async with desk.db.transaction() as tx:
         if why_not is None and await rentals.is_leased(tx, rental.source_id, rental.phone, rental.service):
             why_not = "leased already"
+        if why_not is None and await blocked.is_blocked(tx, rental.phone):
+            why_not = "blocked"
         if why_not is not None:
             log.warning("number_sent_back", source=rental.source_id, supplier_ref=rented.ref, why=why_not)
             await _send_back(tx, rental)

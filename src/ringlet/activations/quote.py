@@ -26,8 +26,13 @@ class Quote(msgspec.Struct, frozen=True):
 
 
 def quote(desk: Desk, wallet: Wallet, country: int, service: str) -> Quote:
-    """The price of one service in one country for this customer. Refuses: NotFound when nobody offers it."""
-    found = best(desk, desk.prices.rules.view(wallet.customer_id), desk.prices.shop.cell(country, service))
+    """The price of one service in one country for this customer.
+
+    Refuses: ServiceNotAllowed; NotFound when nobody offers it.
+    """
+    desk.policy.now.check(wallet.customer_id, service, country)
+    view = desk.prices.rules.view(wallet.customer_id, wallet.brand_id)
+    found = best(desk, view, desk.prices.shop.cell(country, service))
     if found is None and wallet.mode == "test":
         return simulated(desk, wallet, country, service)
     if found is None:
@@ -38,7 +43,7 @@ def quote(desk: Desk, wallet: Wallet, country: int, service: str) -> Quote:
 def simulated(desk: Desk, wallet: Wallet, country: int, service: str) -> Quote:
     """Test mode sells everything: as live where the cell is offered, at the simulator's price otherwise."""
     rules = desk.prices.rules
-    view = rules.view(wallet.customer_id)
+    view = rules.view(wallet.customer_id, wallet.brand_id)
     found = best(desk, view, desk.prices.shop.cell(country, service))
     sell_price = rules.sell_price(view, country, service, simulator.BASE_PRICE)
     return found or Quote(simulator.BASE_PRICE, sell_price, simulator.BASE_PRICE, None)
@@ -59,8 +64,16 @@ def ranked(desk: Desk, view: View, offers: Iterable[Offer]) -> list[tuple[Offer,
     """Offers with what this customer pays: those with stock first, then by score.
 
     The stock figure is a few seconds old, so an offer that shows none is tried last instead of never. What is not
-    offered at all (a supplier that is paused, silent, or at its limits) does not appear.
+    offered at all (a supplier that is paused, silent, or at its limits; what may not be sold) does not appear.
     """
+    policy, customer_id = desk.policy.now, None if view is None else view.customer_id
+    return by_worth(
+        desk, view, (each for each in offers if policy.sells(customer_id, each.service, each.country))
+    )
+
+
+def by_worth(desk: Desk, view: View, offers: Iterable[Offer]) -> list[tuple[Offer, Decimal]]:
+    """The same for offers of what may be sold."""
     rules, shut = desk.prices.rules, desk.book.shut()
     priced = [
         (offer, rules.sell_price(view, offer.country, offer.service, offer.base_price))

@@ -11,7 +11,7 @@ from typing import LiteralString
 import msgspec
 
 from ringlet import events, ledger
-from ringlet.activations import matching, rentals, store
+from ringlet.activations import matching, rentals, resale, store
 from ringlet.activations.codes import find_code
 from ringlet.activations.states import State
 from ringlet.activations.store import Activation
@@ -90,6 +90,7 @@ async def deliver(
         assert moved is not None, "the lease was locked"
         wallet = await ledger.wallet(tx, activation.wallet_id)
         await ledger.capture(tx, wallet, activation.amount_micros, activation.id)
+        await resale.earn(tx, wallet, activation.id)
         await store.note_outcome(tx, activation, has_code=True)
     else:
         await store.newest_code(tx, activation, code)

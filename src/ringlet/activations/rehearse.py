@@ -24,11 +24,14 @@ async def sell(
     tx: Tx, desk: Desk, wallet: Wallet, service: str, country: int, reference: str | None, once: Once | None,
     phone: str | None = None,
 ) -> Sold:  # fmt: skip
-    """Sell a simulated number, or this one. Refuses what the magic service says, InsufficientBalance, IdempotencyMismatch."""
+    """Sell a simulated number, or this one. Refuses what the magic service says, ServiceNotAllowed,
+    InsufficientBalance, IdempotencyMismatch.
+    """
     async with tx.transaction():
         known_id = await idempotency.recall(tx, once)
         if known_id is not None:
             return Sold(None, 0, known_id)
+        desk.policy.now.check(wallet.customer_id, service, country)
         script = simulator.script(service)
         if script.refusal is not None:
             raise script.refusal

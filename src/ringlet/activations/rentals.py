@@ -147,6 +147,7 @@ def _wanted(asking: Asking) -> dict[str, object]:
 
 _FITS: LiteralString = """
 source_id = %(source)s and state = 'stray' and phone <> '' and country = %(country)s and service = %(service)s
+    and not exists (select from blocked_number b where b.phone = rental.phone)
     and cost <= %(cost_max)s and not (phone like any (%(excluded)s::text[]))
     and (%(operators)s::text[] = '{}' or operator = any (%(operators)s::text[]))
     and not exists (select from rental as other where other.source_id = rental.source_id

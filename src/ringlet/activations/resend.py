@@ -12,7 +12,7 @@ import msgspec
 from psycopg.errors import UniqueViolation
 
 from ringlet import idempotency, ledger, money
-from ringlet.activations import close, rehearse, rentals, store
+from ringlet.activations import close, rehearse, rentals, resale, store
 from ringlet.activations.states import State
 from ringlet.activations.store import Activation, NewActivation
 from ringlet.db import Tx
@@ -36,9 +36,10 @@ class Resent(msgspec.Struct, frozen=True):
 async def resend(desk: Desk, wallet: Wallet, public_id: int, once: Once | None = None) -> Resent:
     """Wait for another message on the number of this activation.
 
-    Refuses: NotFound, ResendRejected (cancelled, expired, failed, or somebody else has the number),
+    Refuses: NotFound, ServiceNotAllowed, ResendRejected (cancelled, expired, failed, or somebody else has the number),
     InsufficientBalance, IdempotencyMismatch, IdempotencyInProgress, ServiceUnavailable.
     """
+    await desk.policy.fresh()
     await _ask_supplier(desk, wallet, public_id, once)
     for _ in range(ATTEMPTS_MAX):
         try:
@@ -64,6 +65,7 @@ async def _ask_supplier(desk: Desk, wallet: Wallet, public_id: int, once: Once |
         if await idempotency.recall(tx, once) is not None:
             return
         old = await store.by_public_id(tx, wallet.id, public_id)
+        desk.policy.now.check(wallet.customer_id, old.service, old.country)
         rental = await rentals.of_activation(tx, old.id) if old.is_rented else None
     supplier = None if rental is None else desk.book.get(rental.source_id)
     if rental is None or supplier is None or old.state != State.RECEIVED:
@@ -93,7 +95,9 @@ async def _succeed(tx: Tx, desk: Desk, wallet: Wallet, old: Activation, left_s: 
         case State.WAITING if left_s > 0:
             await store.move(tx, old, State.CANCELLED)
             await ledger.release(tx, wallet, old.amount_micros, old.id)
-            return await _open(tx, wallet, old, old.amount_micros, left_s)
+            fresh = await _open(tx, wallet, old, old.amount_micros, left_s)
+            await resale.carry_over(tx, wallet, old.id, fresh.id)
+            return fresh
         case State.RECEIVED if left_s > 0:
             await store.move(tx, old, State.FINISHED)
             return await _open(tx, wallet, old, 0, left_s)
@@ -108,13 +112,17 @@ async def _succeed(tx: Tx, desk: Desk, wallet: Wallet, old: Activation, left_s: 
 
 
 async def _lease_again(tx: Tx, desk: Desk, wallet: Wallet, old: Activation) -> Activation:
+    if old.is_masked:
+        raise ResendRejected("Resend rejected — this number is no longer kept")
     if old.offer_id is not None and old.number_id is not None:
         if not await stock.take_again(tx, old.offer_id, old.number_id):
             raise ResendRejected("Resend rejected — the number is leased to somebody else")
     elif old.source_id != 0:
         raise ResendRejected
-    amount_micros = money.charge_micros(price(desk, wallet, old))
-    return await _open(tx, wallet, old, amount_micros, desk.settings.lease_s(old.service))
+    paid = price(desk, wallet, old)
+    fresh = await _open(tx, wallet, old, money.charge_micros(paid), desk.settings.lease_s(old.service))
+    await resale.note(tx, fresh.id, resale.share(desk, wallet, paid, _wholesale(desk, wallet, old)))
+    return fresh
 
 
 async def _open(tx: Tx, wallet: Wallet, old: Activation, amount_micros: int, lease_s: float) -> Activation:
@@ -144,16 +152,24 @@ async def _open(tx: Tx, wallet: Wallet, old: Activation, amount_micros: int, lea
 def price(desk: Desk, wallet: Wallet, old: Activation) -> Decimal:
     """What leasing this number once more costs after its lease is over."""
     rules = desk.prices.rules
-    view = rules.view(wallet.customer_id)
+    view = rules.view(wallet.customer_id, wallet.brand_id)
     return rules.sell_price(view, old.country, old.service, old.base_price)
+
+
+def _wholesale(desk: Desk, wallet: Wallet, old: Activation) -> Decimal | None:
+    rules = desk.prices.rules
+    view = rules.view(wallet.customer_id, wallet.brand_id)
+    return rules.wholesale(view, old.country, old.service, old.base_price)
 
 
 def resend_price(desk: Desk, wallet: Wallet, old: Activation) -> Decimal | None:
     """What asking for another message would cost now; None when it would be refused."""
+    if not desk.policy.now.sells(wallet.customer_id, old.service, old.country):
+        return None
     match old.state:
         case State.WAITING | State.RECEIVED:
             return Decimal(0)
-        case State.FINISHED if not old.is_rented:
+        case State.FINISHED if not (old.is_rented or old.is_masked):
             return money.to_amount(money.charge_micros(price(desk, wallet, old)))
         case _:
             return None

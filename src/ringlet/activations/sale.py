@@ -22,6 +22,7 @@ import psycopg
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from ringlet import idempotency
+from ringlet.activations.resale import Share
 from ringlet.activations.store import Activation, new_public_id
 from ringlet.db import Tx
 from ringlet.desk import Desk
@@ -39,6 +40,8 @@ class Terms(msgspec.Struct, frozen=True):
     lease_s: int
     excluded_prefixes: Sequence[str]
     reference: str | None
+    #: where a reseller sells: what of the price is his
+    share: Share | None = None
 
 
 class Sold(msgspec.Struct, frozen=True):
@@ -112,18 +115,27 @@ async def _sell_alone(desk: Desk, wish: Wish) -> Sold | None:
 
 async def _rows(tx: Tx, desk: Desk, wishes: Sequence[Wish]) -> list[tuple[object, ...]]:
     asked = [_spell(each, desk.shelves.after(each.terms.offer_id)) for each in wishes]
-    return await (await tx.execute(_SELL, [_encoder.encode(asked).decode()])).fetchall()
+    # In the operator's own shop a sale does nothing for resellers.
+    statement = _SELL if all(each.terms.share is None for each in wishes) else _SELL_RESOLD
+    return await (await tx.execute(statement, [_encoder.encode(asked).decode()])).fetchall()
 
 
 def _spell(wish: Wish, after_id: int) -> dict[str, object]:
     wallet, terms, once = wish.wallet, wish.terms, wish.once
-    return {
+    spelt = {
         "wallet": wallet.id, "available": wallet.available_id, "held": wallet.held_id,
         "offer": terms.offer_id, "after": after_id, "excluded": [p + "%" for p in terms.excluded_prefixes],
         "amount": terms.amount_micros, "base_price": terms.base_price, "lease_s": terms.lease_s,
         "public_id": new_public_id(), "reference": terms.reference,
         "key": once and once.key, "fingerprint": once and "\\x" + once.fingerprint.hex(),
     }  # fmt: skip
+    if terms.share is not None:
+        spelt |= {
+            "brand": terms.share.brand_id,
+            "reseller": terms.share.wallet_id,
+            "share": terms.share.micros,
+        }
+    return spelt
 
 
 def _outcome(desk: Desk, wish: Wish, row: tuple[object, ...]) -> Sold | Exception | None:
@@ -146,11 +158,14 @@ def _outcome(desk: Desk, wish: Wish, row: tuple[object, ...]) -> Sold | Exceptio
 
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
-_SELL: LiteralString = """
+_SOLD: LiteralString = """
 select known_fingerprint, known_id, has_number, posting_id, (sold).id, (sold).public_id, (sold).wallet_id,
     (sold).source_id, (sold).offer_id, (sold).number_id, (sold).country, (sold).service, (sold).operator,
     (sold).phone, (sold).state, (sold).amount_micros, (sold).base_price, (sold).code, (sold).reference,
     (sold).resent_from, (sold).number_used, (sold).created_at, (sold).expires_at
+"""
+
+_SELL: LiteralString = f"""{_SOLD}
 from rows from (json_to_recordset(%s::json) as (wallet bigint, available bigint, held bigint, amount bigint,
     offer bigint, after bigint, excluded text[], public_id bigint, base_price numeric, lease_s double precision,
     reference text, key text, fingerprint bytea)) with ordinality
@@ -158,5 +173,17 @@ from rows from (json_to_recordset(%s::json) as (wallet bigint, available bigint,
     reference, key, fingerprint, place),
 lateral sell_from_stock(wallet, available, held, amount, offer, after, excluded, wish.public_id, wish.base_price,
     lease_s, wish.reference, key, fingerprint) as outcome
+order by place
+"""
+
+# The same, and the share of each sale that has one.
+_SELL_RESOLD: LiteralString = f"""{_SOLD}
+from rows from (json_to_recordset(%s::json) as (wallet bigint, available bigint, held bigint, amount bigint,
+    offer bigint, after bigint, excluded text[], public_id bigint, base_price numeric, lease_s double precision,
+    reference text, key text, fingerprint bytea, brand bigint, reseller bigint, share bigint)) with ordinality
+    as wish(wallet, available, held, amount, offer, after, excluded, public_id, base_price, lease_s,
+    reference, key, fingerprint, brand, reseller, share, place),
+lateral sell_from_stock_resold(wallet, available, held, amount, offer, after, excluded, wish.public_id,
+    wish.base_price, lease_s, wish.reference, key, fingerprint, brand, reseller, share) as outcome
 order by place
 """

@@ -13,16 +13,18 @@ import psycopg
 from psycopg.errors import UniqueViolation
 
 from ringlet import idempotency, ledger, money
-from ringlet.activations import rehearse, store
+from ringlet.activations import rehearse, resale, store
+from ringlet.activations.admit import admit, settled
 from ringlet.activations.choose import Choice, Order, choices
 from ringlet.activations.states import State
 from ringlet.activations.store import Activation, NewActivation
 from ringlet.db import Tx
 from ringlet.desk import Desk
-from ringlet.errors import IdempotencyInProgress, NoNumbers
+from ringlet.errors import IdempotencyInProgress, NoNumbers, RateLimited
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 from ringlet.suppliers import simulator, stock
+from ringlet.velocity import NOWHERE, Origin
 
 ATTEMPTS_MAX = 3
 NUMBERS_TRIED_MAX = 50
@@ -36,12 +38,29 @@ class Bought(msgspec.Struct, frozen=True):
     replayed: bool = False
 
 
-async def buy(desk: Desk, wallet: Wallet, orders: Sequence[Order], once: Once | None = None) -> Bought:
+async def buy(
+    desk: Desk, wallet: Wallet, orders: Sequence[Order], once: Once | None = None, origin: Origin = NOWHERE
+) -> Bought:
     """Lease one number for all these orders of one country, each with its price held; the same `once` buys once.
 
-    Refuses: NoNumbers, MaxPriceExceeded, InsufficientBalance, IdempotencyMismatch, IdempotencyInProgress,
-    ServiceUnavailable. What is refused has changed nothing.
+    Refuses: ServiceNotAllowed, RateLimited, NoNumbers, MaxPriceExceeded, InsufficientBalance, IdempotencyMismatch,
+    IdempotencyInProgress, ServiceUnavailable. What is refused has changed nothing.
     """
+    try:
+        ticket = await admit(desk, wallet, orders, origin)
+    except RateLimited:
+        # What was bought stays bought.
+        bought = await known(desk, wallet, once)
+        if bought is None:
+            raise
+        return bought
+    return await settled(
+        ticket, _sell_all(desk, wallet, orders, once),
+        lambda bought: [] if bought.replayed else [each.amount_micros for each in bought.activations],
+    )  # fmt: skip
+
+
+async def _sell_all(desk: Desk, wallet: Wallet, orders: Sequence[Order], once: Once | None) -> Bought:
     for _ in range(ATTEMPTS_MAX):
         epoch = await desk.flush.epoch()
         try:
@@ -52,6 +71,17 @@ async def buy(desk: Desk, wallet: Wallet, orders: Sequence[Order], once: Once | 
         await desk.flush.flushed(epoch)
         return bought
     raise IdempotencyInProgress
+
+
+async def known(desk: Desk, wallet: Wallet, once: Once | None) -> Bought | None:
+    """What the key has bought before, if anything. Refuses: IdempotencyMismatch, ServiceUnavailable."""
+    if once is None:
+        return None
+    epoch = await desk.flush.epoch()
+    async with desk.sales.connection() as tx:
+        bought = await _known(tx, wallet, once)
+    await desk.flush.flushed(epoch)
+    return bought
 
 
 async def _known(tx: Tx, wallet: Wallet, once: Once | None) -> Bought | None:
@@ -145,6 +175,7 @@ async def _sell(
             new = _activation(wallet, order, choice, number_id, phone)
             row = await store.add(tx, new, lease_s=lease_s)
             await ledger.hold(tx, wallet, row.amount_micros, row.id)
+            await resale.note(tx, row.id, resale.share(desk, wallet, choice.price, choice.wholesale))
             rows.append(row)
         await idempotency.remember(tx, once, rows[0].id)
     return Bought(rows) if rows else None

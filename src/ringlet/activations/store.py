@@ -16,6 +16,9 @@ from ringlet.errors import NotFound
 from ringlet.feed import announce
 
 PUBLIC_ID_MAX = 10**18
+#: what stands in the place of a text and of a code that were forgotten; no code that comes is empty
+FORGOTTEN = "(forgotten)"
+FORGOTTEN_CODE = ""
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -41,6 +44,16 @@ class Activation(msgspec.Struct, frozen=True):
     number_used: bool
     created_at: datetime
     expires_at: datetime
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it had a code that is not kept any more (`backoffice/retention.py`)."""
+        return self.code == FORGOTTEN_CODE
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether only the country and the end of its number are still known."""
+        return "*" in (self.phone or "")
 
     @property
     def is_rented(self) -> bool:
@@ -76,6 +89,7 @@ class Message(msgspec.Struct, frozen=True):
     code: str | None
     late: bool
     received_at: datetime
+    is_forgotten: bool = False
 
 
 COLUMNS: LiteralString = (
@@ -229,12 +243,13 @@ async def newest_code(tx: Tx, activation: Activation, code: str) -> None:
     )
 
 
-async def note_outcome(tx: Tx, activation: Activation, *, has_code: bool) -> None:
-    """For the success rates of its source."""
+async def note_outcome(tx: Tx, activation: Activation, *, has_code: bool, is_fair: bool = True) -> None:
+    """For the success rates of its source, unless it was given back too soon to say anything, and of its buyer."""
     if activation.offer_id is not None:
         await success.note(
             tx, source_id=activation.source_id, country=activation.country, service=activation.service,
             operator=activation.operator, since=activation.created_at, has_code=has_code,
+            wallet_id=activation.wallet_id, is_fair=is_fair,
         )  # fmt: skip
 
 
@@ -313,6 +328,6 @@ async def messages_of(tx: Tx, ids: Sequence[int]) -> dict[int, list[Message]]:
 
 
 _MESSAGES_OF: LiteralString = """
-select activation_id, id, sender, text, code, late, received_at from message
+select activation_id, id, sender, text, code, late, received_at, is_forgotten from message
 where activation_id = any(%s) order by id
 """

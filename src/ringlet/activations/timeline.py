@@ -16,7 +16,7 @@ from ringlet.desk import Desk
 
 
 class Money(msgspec.Struct, frozen=True):
-    """One posting of an activation: hold, capture or release."""
+    """One posting of an activation: hold, capture, release or refund."""
 
     id: int
     kind: str
@@ -74,13 +74,16 @@ async def _money(tx: Tx, wallet_id: int, row_id: int) -> list[Money]:
     return await (await cursor.execute(_MONEY, {"wallet": wallet_id, "activation": row_id})).fetchall()
 
 
-# Two halves, because each has its own index.
+# Three parts, because each has its own index.
 _MONEY: LiteralString = """
 select id, kind::text, amount_micros, created_at from posting
 where activation_id = %(activation)s and kind = 'hold' and wallet_id = %(wallet)s
 union all
 select id, kind::text, amount_micros, created_at from posting
 where activation_id = %(activation)s and kind in ('capture', 'release') and wallet_id = %(wallet)s
+union all
+select id, kind::text, amount_micros, created_at from posting
+where wallet_id = %(wallet)s and kind = 'refund' and reference = %(activation)s::text
 order by id
 """
 

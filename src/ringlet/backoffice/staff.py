@@ -12,6 +12,7 @@ from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, ValidationFailed
 from ringlet.people import persons
+from ringlet.people.persons import HAS_SECOND_FACTOR
 from ringlet.people.roles import ROLES
 
 
@@ -35,7 +36,7 @@ async def everybody(desk: Desk) -> list[StaffMember]:
 
 
 _EVERYBODY: LiteralString = f"""
-select p.id, c.id, c.email, s.role, {persons.HAS_SECOND_FACTOR}, s.created_at, s.created_by
+select p.id, c.id, c.email, s.role, {HAS_SECOND_FACTOR}, s.created_at, s.created_by
 from staff s join person p on p.id = s.person_id join customer c on c.id = p.customer_id
 order by s.role <> 'owner', c.email
 """

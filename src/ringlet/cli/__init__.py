@@ -21,7 +21,10 @@ COMMANDS = {
     "stock": ("stock", "Own numbers: load, list, agent-key."),
     "supplier": ("supplier", "Numbers rented upstream: add, check, sync, list, and the money there."),
     "pricing": ("pricing", "What customers pay: set, list, remove, explain."),
+    "policy": ("policy", "What is sold, to whom and how fast: list, allow, deny, limits, freeze, explain."),
     "buy": ("buy", "A number, and the code that comes for it."),
+    "backup": ("backup", "Everything in one file: the data and the secret."),
+    "restore": ("backup", "A backup into an empty installation, audited and compared with the suppliers."),
     "inbox": ("operate", "Messages for numbers that nobody had leased."),
 }
 

@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 import click
 
 from ringlet import accounts, money
+from ringlet.cli import people_data
 from ringlet.cli.group import group
 from ringlet.cli.output import as_json_option, emit_json, emit_table
 from ringlet.cli.running import at_desk
@@ -33,6 +34,8 @@ def account() -> None:
 
 
 account.add_command(group)
+account.add_command(people_data.export)
+account.add_command(people_data.erase)
 
 
 @account.command()

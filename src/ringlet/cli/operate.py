@@ -9,6 +9,7 @@ import psycopg
 from ringlet import audit as audits
 from ringlet import migrations
 from ringlet.activations import receive
+from ringlet.backoffice.welcome import waiting_code
 from ringlet.cli.output import as_json_option, emit_json, emit_table
 from ringlet.cli.running import at_desk, installation
 from ringlet.desk import Desk
@@ -65,6 +66,9 @@ def doctor(as_json: bool) -> None:
             _finding("data folder", str(settings.home), f"chmod go-rw {settings.home}" if readable else "")
         )
         found.append(_finding("metrics key", metrics_key(settings), ""))
+        if not pending and (code := waiting_code(base.conninfo, settings)) is not None:
+            where = f"{settings.public_url}/admin/welcome"
+            found.append(_finding("staff", f"nobody yet: {where} with the setup code {code}", ""))
     wrong = [each for each in found if each["mend"]]
     if as_json:
         emit_json({"findings": found, "healthy": not wrong})

@@ -1,6 +1,6 @@
 """`ringlet pricing`: what customers pay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
@@ -9,14 +9,16 @@ import msgspec
 
 from ringlet import canon, customers, money
 from ringlet import pricing as rules
-from ringlet.activations import quote
+from ringlet.acts import CLI
+from ringlet.backoffice import pricing_change, pricing_history
+from ringlet.backoffice.pricing_plan import Drop, Put
+from ringlet.backoffice.pricing_rules import Asked, Line, Owner
+from ringlet.backoffice.pricing_why import why
 from ringlet.cli.output import as_json_option, emit_json, emit_table
 from ringlet.cli.running import at_desk
 from ringlet.cli.stock import PRICE
-from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import NotFound
-from ringlet.feed import announce
 
 OFFERS_NAMED = 6
 SCOPE = ("id", "for", "country", "service", "rule")
@@ -66,16 +68,6 @@ class Scope(msgspec.Struct, frozen=True):
     group: str | None
     starts_at: datetime | None
     ends_at: datetime | None
-
-
-class Case(msgspec.Struct, frozen=True):
-    """What a number of this cost is sold for, and how that came about; the offers that cost this."""
-
-    offers: list[str]
-    cost: Decimal
-    base_price: Decimal
-    sell_price: Decimal
-    steps: list[rules.Step]
 
 
 @click.group()
@@ -137,28 +129,15 @@ def _check_rules(values: dict[str, Decimal], scope: Scope) -> None:
 
 
 async def _set(desk: Desk, values: dict[str, Decimal], scope: Scope) -> list[rules.RuleLine]:
-    async with desk.db.transaction() as tx:
+    async with desk.db.connection() as tx:
         customer_id = (await customers.by_email(tx, scope.account)).id if scope.account is not None else None
         group_id = (await customers.group_by_name(tx, scope.group)).id if scope.group is not None else None
-        starts_at = scope.starts_at
-        if starts_at is None and scope.ends_at is not None:
-            starts_at = await _now(tx)  # beside the rule without times, which it would replace otherwise
-        made = {
-            await rules.set_rule(
-                tx, customer_id=customer_id, group_id=group_id, country=scope.country, service=scope.service,
-                kind=kind, value=value, starts_at=starts_at, ends_at=scope.ends_at,
-            )
-            for kind, value in values.items()
-        }  # fmt: skip
-        await announce(tx, "catalogue")
-        return [line for line in await rules.list_rules(tx) if line.rule.id in made]
-
-
-async def _now(tx: Tx) -> datetime:
-    row = await (await tx.execute("select now()")).fetchone()
-    assert row is not None
-    now: datetime = row[0]
-    return now
+    wish = Put(
+        owner=Owner(customer_id, group_id), countries=(scope.country,), services=(scope.service,), values=values,
+        starts_at=scope.starts_at, ends_at=scope.ends_at,
+    )  # fmt: skip
+    done = await pricing_change.apply(desk, CLI, wish)
+    return [line for line in await _lines(desk) if line.rule.id in done.rule_ids]
 
 
 @pricing.command("list")
@@ -171,7 +150,15 @@ def list_(as_json: bool) -> None:
     else:
         emit_table(
             (*SCOPE, "from", "until", ""),
-            [(*_scope(x), _moment(x.rule.starts_at), _moment(x.rule.ends_at), x.state) for x in found],
+            [
+                (
+                    *_scope(x.rule, x.account, x.group, x.brand),
+                    _moment(x.rule.starts_at),
+                    _moment(x.rule.ends_at),
+                    x.state,
+                )
+                for x in found
+            ],
             empty="No rules: customers pay the cost. ringlet pricing set --markup 30%",
         )
 
@@ -194,9 +181,39 @@ def remove(rule_id: int, as_json: bool) -> None:
 
 
 async def _remove(desk: Desk, rule_id: int) -> None:
-    async with desk.db.transaction() as tx:
-        await rules.remove_rule(tx, rule_id)
-        await announce(tx, "catalogue")
+    await pricing_change.apply(desk, CLI, Drop(Asked(rule_id=rule_id, state="any")))
+
+
+@pricing.command()
+@as_json_option
+def history(as_json: bool) -> None:
+    """Who changed prices when, newest first: the last changes, by the pages and by this command."""
+    found = at_desk(pricing_history.changes)
+    if as_json:
+        emit_json(found)
+        return
+    emit_table(
+        ("change", "when", "who", "what", "rules", "reason"),
+        [(str(x.id), _moment(x.at), x.actor, _act(x), str(x.rules), x.reason) for x in found],
+        empty="No price was changed yet.",
+    )
+
+
+def _act(change: pricing_history.Change) -> str:
+    undoes = f"undoes {change.undoes}" if change.undoes is not None else change.act
+    return undoes if change.undone_by is None else f"{undoes}, undone by {change.undone_by}"
+
+
+@pricing.command()
+@click.argument("change_id", metavar="CHANGE", type=click.IntRange(1, 2**63 - 1))
+@as_json_option
+def undo(change_id: int, as_json: bool) -> None:
+    """Put back what a CHANGE replaced; refused when somebody has changed one of its rules since."""
+    made = at_desk(lambda desk: pricing_change.undo(desk, CLI, change_id))
+    if as_json:
+        emit_json({"undone": change_id, "change": made})
+    else:
+        click.echo(f"Change {change_id} is undone by change {made}.")
 
 
 @pricing.command()
@@ -207,58 +224,28 @@ async def _remove(desk: Desk, rule_id: int) -> None:
 @as_json_option
 def explain(service: str, country: int, account: str | None, cost: Decimal | None, as_json: bool) -> None:
     """Which rules made a price: each that fits the cell, general first, and the price up to it."""
-    _check_cell(country, service)
-    found, cases, fitting, lines = at_desk(lambda desk: _explain(desk, country, service, account, cost))
+    found = at_desk(lambda desk: why(desk, country, service, account, cost))
     if as_json:
-        emit_json({"quote": found, "cases": cases, "rules": fitting})
+        emit_json({"quote": found.quote, "cases": found.cases, "rules": found.fitting})
         return
-    names = {line.rule.id: line for line in lines}
-    if not cases:
-        _emit_steps(fitting, names)
+    if not found.cases:
+        _emit_steps(found.fitting, found.lines)
         click.echo("Nobody offers this now; --cost 0.02 shows what it would sell for.")
-    for case in cases:
+    for case in found.cases:
         offers = ", ".join(case.offers[:OFFERS_NAMED]) + (", …" if len(case.offers) > OFFERS_NAMED else "")
         click.echo(f"cost {money.plain(case.cost)}" + (f"  ({offers})" if offers else ""))
-        _emit_steps(case.steps, names)
+        _emit_steps(case.steps, found.lines)
         click.echo(f"sell price {money.plain(case.sell_price)}  base price {money.plain(case.base_price)}\n")
 
 
-async def _explain(
-    desk: Desk, country: int, service: str, account: str | None, cost: Decimal | None
-) -> tuple[quote.Quote | None, list[Case], list[rules.Step], list[rules.RuleLine]]:
-    async with desk.db.connection() as tx:
-        customer_id = (await customers.by_email(tx, account)).id if account is not None else 0
-        lines = await rules.list_rules(tx)
-        sources = dict(await (await tx.execute("select id, name from source")).fetchall())
-    view, offers = desk.prices.rules.view(customer_id), desk.prices.shop.cell(country, service)
-    by_cost: dict[Decimal, list[str]] = {} if cost is None else {cost: []}
-    for offer in sorted(offers, key=lambda offer: (offer.base_price, offer.id)) if cost is None else ():
-        by_cost.setdefault(offer.base_price, []).append(f"{sources.get(offer.source_id)}/{offer.operator}")
-    cases = [_case(desk, view, country, service, *each) for each in by_cost.items()]
-    found = quote.best(desk, view, offers)
-    if cost is not None:
-        found = quote.Quote(cases[0].base_price, cases[0].sell_price, cost, None)
-    return found, cases, desk.prices.rules.explain(view, country, service), lines
-
-
-def _case(desk: Desk, view: rules.View, country: int, service: str, cost: Decimal, offers: list[str]) -> Case:
-    prices = desk.prices.rules
-    return Case(
-        offers=offers,
-        cost=cost,
-        base_price=prices.shown_base_price(view, country, service, cost),
-        sell_price=prices.sell_price(view, country, service, cost),
-        steps=prices.explain(view, country, service, cost),
-    )
-
-
-def _emit_steps(steps: Sequence[rules.Step], names: dict[int, rules.RuleLine]) -> None:
+def _emit_steps(steps: Sequence[rules.Step], names: Mapping[int, Line]) -> None:
     rows = []
     for step in steps:
         if step.rule is None:
             scope: tuple[object, ...] = ("", "everybody", "any", "any", "never below cost")
         else:  # a rule that is newer than the names is shown without them
-            scope = _scope(names.get(step.rule.id, rules.RuleLine(step.rule, None, None, "in force")))
+            line = names.get(step.rule.id)
+            scope = _scope(step.rule, line.account, line.group, line.brand) if line else _scope(step.rule)
         rows.append((*scope, _effect(step), "" if step.price is None else str(money.plain(step.price))))
     emit_table((*SCOPE, "", "price so far"), rows, empty="No rule fits: customers pay the cost.")
 
@@ -269,9 +256,10 @@ def _effect(step: rules.Step) -> str:
     return "◀ decides" if step.applies else "changes nothing"
 
 
-def _scope(line: rules.RuleLine) -> tuple[object, ...]:
-    rule = line.rule
-    owner = line.account or (f"group {line.group}" if line.group else "everybody")
+def _scope(
+    rule: rules.PriceRule, account: str | None = None, group: str | None = None, brand: str | None = None
+) -> tuple[object, ...]:
+    owner = account or (f"group {group}" if group else "") or (f"brand {brand}" if brand else "everybody")
     country = "any" if rule.country is None else str(rule.country)
     return str(rule.id), owner, country, rule.service or "any", _words(rule)
 

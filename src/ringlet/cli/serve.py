@@ -20,6 +20,7 @@ import structlog
 
 from ringlet import demo, logs, migrations
 from ringlet.app import Base
+from ringlet.backoffice.welcome import waiting_code
 from ringlet.cli.listening import bind
 from ringlet.cli.running import desk_of
 from ringlet.errors import StartupError
@@ -52,7 +53,8 @@ def serve(host: str, port: int, workers: int, with_demo: bool) -> None:
             for _ in range(workers):
                 family.add("web", "--fd", str(listener.fileno()), pass_fd=listener.fileno())
             family.add("worker", "--watched")
-            family.keep(when_ready=lambda: _greet(url, keys), tend=base.tend)
+            code = None if with_demo else waiting_code(base.conninfo, settings)
+            family.keep(when_ready=lambda: _greet(url, keys, code), tend=base.tend)
         finally:
             base.release()
 
@@ -151,10 +153,12 @@ def _try(tend: Callable[[], None]) -> None:
         log.error("database_down", error=str(error))  # noqa: TRY400 - the sentence says it all
 
 
-def _greet(url: str, keys: Mapping[str, Any] | None) -> None:
+def _greet(url: str, keys: Mapping[str, Any] | None, code: str | None) -> None:
     """Say where to go, once it can be gone to."""
     if not _is_ready(url):
         click.echo(f"Ringlet is still starting at {url}; the log on standard error says why.", err=True)
+    elif code is not None:
+        click.echo(WELCOME.format(url=url, code=code))
     elif keys is None:
         click.echo(f"Ringlet is ready at {url}")
     else:
@@ -172,6 +176,12 @@ def _is_ready(url: str) -> bool:
     return False
 
 
+WELCOME = """
+Ringlet is ready at {url}
+
+  set it up   {url}/admin/welcome
+  setup code  {code}
+"""
 GREETING = """
 Ringlet is ready at {url}
 

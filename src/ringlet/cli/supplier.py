@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ringlet import canon, money
+from ringlet.acts import CLI
 from ringlet.cli import terms
 from ringlet.cli.account import AMOUNT
 from ringlet.cli.output import as_json_option, console, emit_json, emit_table
@@ -324,7 +325,7 @@ def balance(name: str, as_json: bool) -> None:
 @as_json_option
 def settle(name: str, reason: str, as_json: bool) -> None:
     """Accept NAME's figure: what nothing explains is booked to suspense."""
-    micros = at_desk(lambda desk: _told(desk, name, purses.settle(desk, name, reason, "cli")))
+    micros = at_desk(lambda desk: _told(desk, name, purses.settle(desk, name, reason, CLI)))
     text = (
         f"{money.to_amount(micros)} booked to suspense" if micros else "Nothing to settle: the figures agree."
     )
@@ -338,6 +339,6 @@ def settle(name: str, reason: str, as_json: bool) -> None:
 @as_json_option
 def deposit(name: str, amount_micros: int, reason: str, as_json: bool) -> None:
     """Book that we paid AMOUNT in at NAME, in our money (below zero: took out; write: -- NAME -5)."""
-    at_desk(lambda desk: purses.deposit(desk, name, amount_micros, reason, "cli"))
+    at_desk(lambda desk: purses.deposit(desk, name, amount_micros, reason, CLI))
     amount = money.to_amount(amount_micros)
     _say({"name": name, "deposited": amount}, f"{amount} booked as paid in at {name}", as_json)

@@ -10,7 +10,7 @@ OPEN = frozenset({"ordering", "waiting"})
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """A message that came for an activation. `late`: after the refund, not charged."""
+    """A message that came for an activation. `late`: after the refund, not charged. `forgotten`: no longer kept."""
 
     id: int
     sender: str
@@ -18,6 +18,7 @@ class Message(Struct, frozen=True, kw_only=True):
     code: str | None
     received_at: datetime
     late: bool = False
+    forgotten: bool = False
 
 
 class Activation(Struct, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ class Activation(Struct, frozen=True, kw_only=True):
     msg: str
     date_created: str
     refunded: bool = False
+    forgotten: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -8,7 +8,7 @@ from ringlet import customers
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import Forbidden, NotFound, ValidationFailed
-from ringlet.people import emails, letters, passwords, persons, proofs, throttle, words
+from ringlet.people import disposable, emails, letters, passwords, persons, proofs, throttle, words
 from ringlet.people.letters import Translate, untranslated
 from ringlet.people.sessions import check_password
 from ringlet.people.visitor import Visitor, check_fresh, check_whole
@@ -49,7 +49,8 @@ async def change_email(
     await throttle.take(desk, throttle.LETTER_ACCOUNT, visitor.person_id)
     await throttle.take(desk, throttle.LETTER_ACCOUNT, new_email)
     async with desk.db.transaction() as tx:
-        if await _is_taken(tx, new_email):
+        await disposable.check(tx, new_email)
+        if await _is_taken(tx, new_email, desk.brand_id):
             await letters.write(tx, desk.settings, new_email, words.KNOWN, translate)
         else:
             token = await proofs.make(
@@ -62,9 +63,9 @@ async def change_email(
         )
 
 
-async def _is_taken(tx: Tx, email: str) -> bool:
+async def _is_taken(tx: Tx, email: str, brand_id: int) -> bool:
     try:
-        await customers.by_email(tx, email)
+        await customers.by_email(tx, email, brand_id)
     except NotFound:
         return False
     return True

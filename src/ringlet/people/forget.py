@@ -19,5 +19,6 @@ _FORGET: tuple[LiteralString, ...] = (
     "delete from passkey_challenge where ends_at < now()",
     "delete from person_session where created_at < now() - interval '60 days'",
     "delete from throttle where at < now() - interval '1 day'",
+    "delete from work_done where ends_at < now() - interval '1 minute'",
     "delete from key_spending where day < now() - interval '40 days'",
 )

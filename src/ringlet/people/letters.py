@@ -6,6 +6,7 @@ A letter may hold a one-time link, so that its text is sealed until it is sent a
 from collections.abc import Callable
 from datetime import datetime
 from typing import LiteralString
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -45,9 +46,17 @@ async def write(
     # One line: a value must not become another header.
     subject = " ".join(translate(letter.subject).format_map(filled).split())
     body = sealed.seal(settings.secret, PURPOSE, translate(letter.body).format_map(filled))
-    await tx.execute(
-        "insert into letter (recipient, subject, body) values (%s, %s, %s)", [recipient, subject, body]
-    )
+    await tx.execute(_WRITE, [recipient, subject, body, sender(settings), settings.name])
+
+
+_WRITE: LiteralString = (
+    "insert into letter (recipient, subject, body, sender, sender_name) values (%s, %s, %s, %s, %s)"
+)
+
+
+def sender(settings: Settings) -> str:
+    """Who our letters are from."""
+    return settings.mail_from or f"no-reply@{urlsplit(settings.public_url).hostname}"
 
 
 class LetterLine(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ from ringlet.desk import Desk
 from ringlet.errors import NotFound, Unauthorized, ValidationFailed
 from ringlet.people import letters, persons, throttle, words
 from ringlet.people.letters import Translate, untranslated
-from ringlet.people.sign_in import open_session, proven_again, second_factor_given
+from ringlet.people.sign_in import open_session, proven
 from ringlet.people.totp import factor_gone, first_codes
 from ringlet.people.visitor import SignedIn, Visitor, check_owner, check_whole
 from ringlet.settings import Settings
@@ -147,7 +147,7 @@ async def add_passkey(
 ) -> Added:
     """The browser made a passkey; `answer` is its JSON. Refuses: Forbidden, ValidationFailed, Unauthorized (too late)."""
     check_owner(visitor)
-    name = " ".join(name.split())[:NAME_LENGTH_MAX] or "Passkey"
+    name = _named(name) or "Passkey"
     async with desk.db.connection() as tx:
         asked = await _take(tx, desk, challenge, "add", visitor.session_id)
     try:
@@ -165,18 +165,27 @@ async def add_passkey(
             await persons.lock(tx, visitor.person_id)
             row = await (await tx.execute(_ADD, values)).fetchone()
             assert row is not None
-            factor = translate("a passkey")
             await letters.write(
-                tx, desk.settings, visitor.email, words.FACTOR_ADDED, translate, factor=factor
+                tx, desk.settings, visitor.email, words.FACTOR_ADDED, translate, factor=_passkey(translate)
             )
             return Added(int(row[0]), await first_codes(tx, desk, visitor.person_id))
     except UniqueViolation as error:
         raise ValidationFailed("This passkey is known already") from error
 
 
+def _passkey(translate: Translate) -> str:
+    """What this factor is called in letters."""
+    return translate("a passkey")
+
+
 _ADD: LiteralString = """
 insert into passkey (person_id, credential_id, public_key, sign_count, name) values (%s, %s, %s, %s, %s) returning id
 """
+
+
+def _named(text: str) -> str:
+    """One line, without what cannot be seen."""
+    return "".join(each for each in " ".join(text.split()) if each.isprintable())[:NAME_LENGTH_MAX]
 
 
 def _decoded(answer: str) -> dict[str, Any]:
@@ -199,6 +208,19 @@ _LIST: LiteralString = (
 )
 
 
+async def rename_passkey(desk: Desk, visitor: Visitor, passkey_id: int, name: str) -> None:
+    """Call it something else. Refuses: Forbidden, ValidationFailed (no name), NotFound (also somebody else's)."""
+    check_whole(visitor)
+    if not (name := _named(name)):
+        raise ValidationFailed("A passkey needs a name")
+    async with desk.db.transaction() as tx:
+        if (await tx.execute(_RENAME, [name, passkey_id, visitor.person_id])).rowcount == 0:
+            raise NotFound("No such passkey")
+
+
+_RENAME: LiteralString = "update passkey set name = %s where id = %s and person_id = %s"
+
+
 async def remove_passkey(
     desk: Desk, visitor: Visitor, passkey_id: int, *, translate: Translate = untranslated
 ) -> None:
@@ -211,7 +233,7 @@ async def remove_passkey(
         )
         if gone.rowcount == 0:
             raise NotFound("No such passkey")
-        await factor_gone(tx, desk, visitor, "a passkey", translate)
+        await factor_gone(tx, desk, visitor, _passkey(translate), translate)
 
 
 async def passkey_options(
@@ -257,8 +279,7 @@ async def passkey_verify(desk: Desk, visitor: Visitor, challenge: str, answer: s
         known = await _check(tx, desk, asked, answer, is_alone=not visitor.awaits_second_factor)
         if known.person_id != visitor.person_id:
             raise Unauthorized(WRONG)
-        given = second_factor_given if visitor.awaits_second_factor else proven_again
-        signed_in = await given(tx, desk, visitor.session_id)
+        signed_in = await proven(tx, desk, visitor.session_id, awaited=visitor.awaits_second_factor)
     await throttle.put_back(desk, throttle.FACTOR, visitor.person_id)
     return signed_in
 

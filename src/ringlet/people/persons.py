@@ -29,13 +29,13 @@ from customer c join person p on p.customer_id = c.id
 """
 
 
-async def by_email(tx: Tx, email: str) -> Person | None:
-    """The person with this address, if there is one."""
+async def by_email(tx: Tx, email: str, brand_id: int) -> Person | None:
+    """The brand's person with this address, if there is one."""
     cursor = tx.cursor(row_factory=args_row(Person))
-    return await (await cursor.execute(_BY_EMAIL, [email])).fetchone()
+    return await (await cursor.execute(_BY_EMAIL, [email, brand_id])).fetchone()
 
 
-_BY_EMAIL: LiteralString = f"{_PERSON} where c.email = %s"
+_BY_EMAIL: LiteralString = f"{_PERSON} where c.email = %s and c.brand_id = %s"
 
 
 async def by_id(tx: Tx, person_id: int) -> Person:

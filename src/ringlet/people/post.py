@@ -5,6 +5,7 @@ worker that died between sending and writing it down sends it again, under the s
 """
 
 import asyncio
+from dataclasses import replace
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
@@ -17,8 +18,9 @@ import structlog
 from psycopg.rows import args_row
 
 from ringlet.desk import Desk
-from ringlet.errors import StartupError
+from ringlet.errors import NotFound, StartupError
 from ringlet.people import emails, letters
+from ringlet.people.letters import sender
 from ringlet.settings import Settings
 
 AT_ONCE_MAX = 5
@@ -32,7 +34,7 @@ NO_SERVER = "no mail server is set: RINGLET_SMTP_URL"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PERMANENT = range(500, 600)
 _NOT_THE_LETTER = (530, 534, 535, 538)  # the server does not know us: the letter is not to blame
-_BROKEN = (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError)
+BROKEN = (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError)
 
 log = structlog.get_logger("ringlet.post")
 
@@ -45,6 +47,8 @@ class Due(msgspec.Struct, frozen=True):
     subject: str
     body: bytes
     attempts: int
+    sender: str | None = None
+    sender_name: str | None = None
 
 
 async def send_due(desk: Desk) -> int:
@@ -59,13 +63,13 @@ async def send_due(desk: Desk) -> int:
 _CLAIM: LiteralString = """
 update letter set due_at = now() + make_interval(secs => %s)
 where id in (select id from letter where due_at <= now() order by due_at limit %s for update skip locked)
-returning id, recipient, subject, body, attempts
+returning id, recipient, subject, body, attempts, sender, sender_name
 """
 
 
 async def _send(desk: Desk, letter: Due) -> None:
     """One attempt, and what came of it."""
-    settings = desk.settings
+    settings = _as_written(desk.settings, letter)
     try:
         text = letters.opened(settings, letter.body) or ""
     except StartupError as error:  # sealed under another secret: no attempt will ever read it
@@ -79,7 +83,7 @@ async def _send(desk: Desk, letter: Due) -> None:
     try:
         async with asyncio.timeout(WITHIN_S):
             await _hand_over(settings, settings.smtp_url, message(settings, letter, text), letter.recipient)
-    except _BROKEN as error:
+    except BROKEN as error:
         await _failed(desk, letter, error)
     else:
         await _note(desk, _SENT, [letter.id])
@@ -103,9 +107,21 @@ async def _hand_over(settings: Settings, address: str, mail: EmailMessage, recip
     )
 
 
-def sender(settings: Settings) -> str:
-    """Who our letters are from."""
-    return settings.mail_from or f"no-reply@{urlsplit(settings.public_url).hostname}"
+async def send_now(settings: Settings, recipient: str, subject: str, text: str) -> None:
+    """One letter past the outbox. Refuses: NotFound (no mail server is set). Raises one of `BROKEN`."""
+    if settings.smtp_url is None:
+        raise NotFound(NO_SERVER)
+    mail = message(settings, Due(0, recipient, subject, b"", 0), text)
+    del mail["Message-ID"]  # the outbox's, which this letter has no place in
+    async with asyncio.timeout(WITHIN_S):
+        await _hand_over(settings, settings.smtp_url, mail, recipient)
+
+
+def _as_written(settings: Settings, letter: Due) -> Settings:
+    """With the name and the sender of the brand that wrote it."""
+    return replace(
+        settings, name=letter.sender_name or settings.name, mail_from=letter.sender or settings.mail_from
+    )
 
 
 def message(settings: Settings, letter: Due, text: str) -> EmailMessage:

@@ -38,13 +38,7 @@ values (%s, %s, %s, %s, now() + make_interval(secs => %s))
 
 async def take(tx: Tx, secret: bytes, token: str, purpose: str) -> Proof:
     """Use a link up; of several who try at once one succeeds. Refuses: NotFound."""
-    if not tokens.is_well_formed(token):
-        raise NotFound(GONE)
-    cursor = tx.cursor(row_factory=args_row(Proof))
-    found = await (await cursor.execute(_TAKE, [tokens.fingerprint(secret, token), purpose])).fetchone()
-    if found is None:
-        raise NotFound(GONE)
-    return found
+    return await _found(tx, _TAKE, secret, token, purpose)
 
 
 _TAKE: LiteralString = """
@@ -66,14 +60,20 @@ update proof set used_at = now() where person_id = %s and used_at is null and pu
 
 async def look(tx: Tx, secret: bytes, token: str, purpose: str) -> Proof:
     """What a link is for, without using it up. Refuses: NotFound."""
-    cursor = tx.cursor(row_factory=args_row(Proof))
-    found = await (await cursor.execute(_LOOK, [tokens.fingerprint(secret, token), purpose])).fetchone()
-    if found is None:
-        raise NotFound(GONE)
-    return found
+    return await _found(tx, _LOOK, secret, token, purpose)
 
 
 _LOOK: LiteralString = """
 select person_id, new_email from proof
 where token_fingerprint = %s and purpose = %s and used_at is null and ends_at > now()
 """
+
+
+async def _found(tx: Tx, statement: LiteralString, secret: bytes, token: str, purpose: str) -> Proof:
+    if not tokens.is_well_formed(token):
+        raise NotFound(GONE)
+    cursor = tx.cursor(row_factory=args_row(Proof))
+    found = await (await cursor.execute(statement, [tokens.fingerprint(secret, token), purpose])).fetchone()
+    if found is None:
+        raise NotFound(GONE)
+    return found

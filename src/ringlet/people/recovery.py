@@ -9,7 +9,7 @@ from ringlet.desk import Desk
 from ringlet.errors import Unauthorized, ValidationFailed
 from ringlet.people import letters, persons, throttle, words
 from ringlet.people.letters import Translate, untranslated
-from ringlet.people.sign_in import second_factor_given
+from ringlet.people.sign_in import proven
 from ringlet.people.visitor import SignedIn, Visitor, check_owner
 
 CODES = 10
@@ -71,7 +71,7 @@ async def verify_recovery_code(
         fingerprint = _fingerprint(desk.settings.secret, visitor.person_id, code[:100])
         if (await tx.execute(_USE, [visitor.person_id, fingerprint])).rowcount == 0:
             raise Unauthorized("This is none of your recovery codes, or it was used already")
-        signed_in = await second_factor_given(tx, desk, visitor.session_id)
+        signed_in = await proven(tx, desk, visitor.session_id, awaited=True)
         count = await left(tx, visitor.person_id)
         await letters.write(tx, desk.settings, visitor.email, words.RECOVERY_USED, translate, left=count)
     await throttle.put_back(desk, throttle.FACTOR, visitor.person_id)

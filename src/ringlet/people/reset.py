@@ -25,17 +25,17 @@ async def request_reset(
     except RateLimited:
         return  # nobody's mailbox is filled by whoever knows its address
     async with desk.db.transaction() as tx:
-        person_id = await _person(tx, email)
+        person_id = await _person(tx, email, desk.brand_id)
         if person_id is not None:
             token = await proofs.make(tx, desk.settings.secret, person_id, "reset")
             link = letters.link(desk.settings, "reset", token)
             await letters.write(tx, desk.settings, email, words.RESET, translate, link=link)
 
 
-async def _person(tx: Tx, email: str) -> int | None:
+async def _person(tx: Tx, email: str, brand_id: int) -> int | None:
     """The person with this address, made now for a customer who has none yet."""
     try:
-        customer = await customers.by_email(tx, email)
+        customer = await customers.by_email(tx, email, brand_id)
     except NotFound:
         return None
     return await persons.add(tx, customer.id, None)

@@ -14,7 +14,7 @@ from ringlet.desk import Desk
 from ringlet.errors import Forbidden, NotFound, ValidationFailed
 from ringlet.people import passwords, persons, throttle
 from ringlet.people.persons import HAS_SECOND_FACTOR
-from ringlet.people.sign_in import proven_again
+from ringlet.people.sign_in import proven
 from ringlet.people.visitor import SignedIn, Visitor, check_whole
 
 MODES = ("live", "test")
@@ -55,7 +55,7 @@ with found as (
 )
 select found.id, p.id, c.id, c.email, p.language, p.time_zone, p.theme, p.confirmed_at is not null,
     c.frozen_at is not null, found.mode, live.id, test.id, found.proven_at, found.awaits_second_factor,
-    {HAS_SECOND_FACTOR}, found.role
+    {HAS_SECOND_FACTOR}, found.role, c.brand_id
 from found
 join person p on p.id = found.person_id
 join customer c on c.id = p.customer_id
@@ -134,7 +134,7 @@ async def prove(desk: Desk, visitor: Visitor, password: str) -> SignedIn:
     check_whole(visitor)
     await check_password(desk, visitor, password)
     async with desk.db.transaction() as tx:
-        return await proven_again(tx, desk, visitor.session_id)
+        return await proven(tx, desk, visitor.session_id, awaited=False)
 
 
 async def check_password(desk: Desk, visitor: Visitor, password: str) -> str:

@@ -25,7 +25,7 @@ async def sign_in(
     email = emails.normal(email)[: emails.LENGTH_MAX]
     await throttle.take(desk, throttle.SIGN_IN_ADDRESS, throttle.place(address))
     async with desk.db.connection() as tx:
-        person = await persons.by_email(tx, email)
+        person = await persons.by_email(tx, email, desk.brand_id)
         known = person is not None and await _was_here(tx, person.id, address_or_none(address))
     # Whoever tries a stranger's passwords must not keep the owner out: where he signed in before counts by itself.
     subject = f"{email} {throttle.place(address)}" if known else email
@@ -80,31 +80,19 @@ select %(token)s, id, %(address)s::inet, %(agent)s, %(awaits)s from unchanged
 """
 
 
-async def second_factor_given(tx: Tx, desk: Desk, session_id: int) -> SignedIn:
-    """The session is whole, under a new token. Refuses: Unauthorized (it ended, or was whole already)."""
+async def proven(tx: Tx, desk: Desk, session_id: int, *, awaited: bool) -> SignedIn:
+    """The person proved who he is: the session is fresh, under a new token. Refuses: Unauthorized (it ended).
+
+    `awaited`: it was his second factor, and makes the session whole; or else he proved it once more within one that is.
+    """
     token = tokens.make(PREFIX)
-    fingerprint = tokens.fingerprint(desk.settings.secret, token)
-    if (await tx.execute(_MAKE_WHOLE, [fingerprint, session_id])).rowcount == 0:
-        raise Unauthorized("This session has ended; sign in again")
-    return SignedIn(token, awaits_second_factor=False)
-
-
-_MAKE_WHOLE: LiteralString = """
-update person_session set awaits_second_factor = false, token_fingerprint = %s, proven_at = now(), seen_at = now()
-where id = %s and awaits_second_factor and ended_at is null
-"""
-
-
-async def proven_again(tx: Tx, desk: Desk, session_id: int) -> SignedIn:
-    """The person proved who he is within a session: fresh again, under a new token. Refuses: Unauthorized."""
-    token = tokens.make(PREFIX)
-    fingerprint = tokens.fingerprint(desk.settings.secret, token)
-    if (await tx.execute(_PROVEN, [fingerprint, session_id])).rowcount == 0:
+    values = [tokens.fingerprint(desk.settings.secret, token), session_id, awaited]
+    if (await tx.execute(_PROVEN, values)).rowcount == 0:
         raise Unauthorized("This session has ended; sign in again")
     return SignedIn(token, awaits_second_factor=False)
 
 
 _PROVEN: LiteralString = """
-update person_session set token_fingerprint = %s, proven_at = now(), seen_at = now()
-where id = %s and not awaits_second_factor and ended_at is null
+update person_session set awaits_second_factor = false, token_fingerprint = %s, proven_at = now(), seen_at = now()
+where id = %s and awaits_second_factor = %s and ended_at is null
 """

@@ -6,7 +6,18 @@ from ringlet import accounts
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import RateLimited, ValidationFailed
-from ringlet.people import emails, letters, passwords, persons, proofs, throttle, words
+from ringlet.people import (
+    acceptable_use,
+    disposable,
+    emails,
+    letters,
+    passwords,
+    persons,
+    proof_of_work,
+    proofs,
+    throttle,
+    words,
+)
 from ringlet.people.letters import Translate, untranslated
 from ringlet.people.sessions import check_language
 from ringlet.people.visitor import Visitor, check_whole
@@ -17,11 +28,15 @@ async def sign_up(
     email: str,
     password: str,
     *,
+    agreed: int | None,
+    proof: str = "",
     language: str = "en",
     address: str | None = None,
     translate: Translate = untranslated,
 ) -> None:
     """A new customer with a person who can sign in, and a letter that confirms the address.
+
+    `agreed` is the version of the rules of use that the form has accepted, `proof` the work that its browser did.
 
     A known address is answered in the same way, and its owner gets a letter that says so. Refuses: ValidationFailed,
     RateLimited, ServiceUnavailable.
@@ -29,12 +44,19 @@ async def sign_up(
     email = emails.checked(email)
     passwords.check(password, email=email, name=desk.settings.name)
     check_language(language)
-    await throttle.take(desk, throttle.SIGN_UP_ADDRESS, throttle.place(address))
+    async with desk.db.connection() as tx:
+        await disposable.check(tx, email)
+        await acceptable_use.check(tx, agreed)
+    assert agreed is not None
+    await proof_of_work.pay(desk, proof_of_work.SIGN_UP, proof, address)
     password_hash = await passwords.hashed(password)
     try:
         async with desk.db.transaction() as tx:
-            opened = await accounts.open_in(tx, desk.settings, email, 0, actor="sign-up")
+            opened = await accounts.open_in(
+                tx, desk.settings, email, 0, actor="sign-up", brand_id=desk.brand_id
+            )
             person_id = await persons.add(tx, opened.customer_id, password_hash, language)
+            await acceptable_use.note(tx, person_id, agreed)
             await _ask_to_confirm(tx, desk, person_id, email, translate)
     except UniqueViolation:
         await _tell_the_owner(desk, email, translate)

@@ -15,14 +15,13 @@ from ringlet.desk import Desk
 from ringlet.errors import Unauthorized, ValidationFailed
 from ringlet.people import letters, persons, recovery, throttle, words
 from ringlet.people.letters import Translate, untranslated
-from ringlet.people.sign_in import second_factor_given
+from ringlet.people.sign_in import proven
 from ringlet.people.visitor import SignedIn, Visitor, check_owner
 
 PURPOSE = "totp secret"
 STEP_S = 30
 #: clocks may be this many steps apart
 DRIFT = 1
-APP = "an authenticator app"
 WRONG = "The code is wrong or was used already; wait for the next one"
 
 
@@ -88,7 +87,7 @@ async def confirm_totp(
             [step, visitor.person_id],
         )
         await letters.write(
-            tx, desk.settings, visitor.email, words.FACTOR_ADDED, translate, factor=translate(APP)
+            tx, desk.settings, visitor.email, words.FACTOR_ADDED, translate, factor=_app(translate)
         )
         codes = await first_codes(tx, desk, visitor.person_id)
     await throttle.put_back(desk, throttle.FACTOR, visitor.person_id)
@@ -133,7 +132,7 @@ async def verify_totp(desk: Desk, visitor: Visitor, code: str) -> SignedIn:
         step = _step(await _secret(tx, desk, visitor.person_id, is_confirmed=True), code)
         if step is None or (await tx.execute(_USE, [step, visitor.person_id, step])).rowcount == 0:
             raise Unauthorized(WRONG)
-        signed_in = await second_factor_given(tx, desk, visitor.session_id)
+        signed_in = await proven(tx, desk, visitor.session_id, awaited=True)
     await throttle.put_back(desk, throttle.FACTOR, visitor.person_id)
     return signed_in
 
@@ -151,7 +150,7 @@ async def remove_totp(desk: Desk, visitor: Visitor, *, translate: Translate = un
         await persons.lock(tx, visitor.person_id)
         if (await tx.execute(_REMOVE, [visitor.person_id])).rowcount == 0:
             raise ValidationFailed("You have no authenticator app")
-        await factor_gone(tx, desk, visitor, APP, translate)
+        await factor_gone(tx, desk, visitor, _app(translate), translate)
 
 
 _REMOVE: LiteralString = """
@@ -159,10 +158,13 @@ update person set totp_secret = null, totp_confirmed_at = null where id = %s and
 """
 
 
+def _app(translate: Translate) -> str:
+    """What this factor is called in letters."""
+    return translate("an authenticator app")
+
+
 async def factor_gone(tx: Tx, desk: Desk, visitor: Visitor, factor: str, translate: Translate) -> None:
-    """What follows when a factor of a locked person was removed."""
+    """What follows when a factor of a locked person was removed; `factor` is its name in the person's language."""
     if not (await persons.by_id(tx, visitor.person_id)).has_second_factor:
         await recovery.drop(tx, visitor.person_id)
-    await letters.write(
-        tx, desk.settings, visitor.email, words.FACTOR_REMOVED, translate, factor=translate(factor)
-    )
+    await letters.write(tx, desk.settings, visitor.email, words.FACTOR_REMOVED, translate, factor=factor)

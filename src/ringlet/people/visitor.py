@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 import msgspec
 
+from ringlet.brands import HOUSE
 from ringlet.errors import Forbidden
 
 FRESH_FOR = timedelta(hours=1)
@@ -30,6 +31,7 @@ class Visitor(msgspec.Struct, frozen=True):
     has_second_factor: bool
     #: of the staff: a key of `roles.ROLES`; None is a customer
     role: str | None = None
+    brand_id: int = HOUSE
 
     @property
     def wallet_id(self) -> int:

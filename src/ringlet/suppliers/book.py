@@ -19,6 +19,7 @@ from ringlet import sealed
 from ringlet.db import Tx
 from ringlet.errors import StartupError
 from ringlet.settings import Settings
+from ringlet.suppliers.calls import Calls, Counted
 from ringlet.suppliers.port import Account, Port
 from ringlet.suppliers.protocols import PROTOCOLS
 from ringlet.suppliers.wire import Line
@@ -197,6 +198,8 @@ class Book:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._suppliers: dict[int, Supplier] = {}
+        #: what became of every question of this process
+        self.calls = Calls()
 
     def use(self, session: aiohttp.ClientSession) -> None:
         """The HTTP session of this process."""
@@ -247,7 +250,8 @@ class Book:
         assert self._session is not None, "the desk is open"
         key = sealed.unseal(self._settings.secret, KEY_PURPOSE, terms.sealed_key)
         line = Line(self._session, terms.url, deadline_s=terms.deadline_s, per_s=terms.requests_per_s)
-        return PROTOCOLS[terms.protocol](line, Account(key, terms.unit_cost))
+        adapter = PROTOCOLS[terms.protocol](line, Account(key, terms.unit_cost))
+        return Counted(adapter, self.calls, terms.source_id, key)
 
 
 def _line_of(terms: Terms) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ shapes and lengths, and no text of a supplier reaches a customer as an answer of
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -182,7 +182,9 @@ class Port(Protocol):
     All may raise NotSent, OutcomeUnknown and Refused (ACCOUNT, LIMITED) besides what they name.
     """
 
-    traits: ClassVar[Traits]
+    @property
+    def traits(self) -> Traits:
+        """What the protocol can do."""
 
     async def rent(self, wanted: Wanted) -> Rented:
         """Rent a number. Never repeated by the adapter. Refused: NO_NUMBERS, PRICE, NOT_SOLD, NO_BALANCE."""

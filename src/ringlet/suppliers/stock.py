@@ -90,7 +90,8 @@ async def take_again(tx: Tx, offer_id: int, number_id: int) -> bool:
     """Lease one certain number once more, while it rests or is free; False when somebody has it."""
     taken = await tx.execute(
         "update stock set state = 'leased', due_at = null"
-        " where offer_id = %s and number_id = %s and state <> 'leased'",
+        " where offer_id = %s and number_id = %s and state <> 'leased'"
+        " and not exists (select from blocked_number b where b.phone = stock.phone)",
         [offer_id, number_id],
     )
     return taken.rowcount == 1

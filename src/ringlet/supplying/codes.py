@@ -16,7 +16,8 @@ from typing import LiteralString
 import msgspec
 from psycopg.rows import args_row
 
-from ringlet import canon
+from ringlet import acts, canon
+from ringlet.acts import CLI, Actor
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, ValidationFailed
@@ -203,28 +204,55 @@ class Mapped(msgspec.Struct, frozen=True):
     lost: str | None
 
 
-async def map_code(desk: Desk, supplier: str, kind: str, theirs: str, ours: str | None) -> Mapped:
+async def map_code(
+    desk: Desk, supplier: str, kind: str, theirs: str, ours: str | None, by: Actor = CLI
+) -> Mapped:
     """Decide what a word means, or that it is not sold (None). Refuses: NotFound, ValidationFailed.
 
     Offers of every code whose meaning changes wait for the next sync.
     """
-    _check(kind, ours)
+    return (await map_codes(desk, supplier, kind, {theirs: ours}, by))[0]
+
+
+async def map_codes(
+    desk: Desk, supplier: str, kind: str, decisions: Mapping[str, str | None], by: Actor = CLI
+) -> list[Mapped]:
+    """The same for several words (theirs → ours): all of them, or none."""
+    for ours in decisions.values():
+        _check(kind, ours)
     async with desk.db.transaction() as tx:
         source_id = (await known.terms(tx, supplier)).source_id
         await tx.execute(_WAIT_FOR_SYNC, [source_id])
-        words = {word.theirs: word for word in await load(tx, source_id) if word.kind == kind}
-        if theirs not in words:
-            raise NotFound(
-                f"{supplier} has not named a {kind} {theirs!r} yet; ringlet supplier sync {supplier}"
-            )
-        loser = next((w.theirs for w in words.values() if ours is not None and w.ours == ours), None)
-        lost = loser if loser != theirs else None
-        if lost is not None:
-            await tx.execute(_TAKE_AWAY, [source_id, kind, lost])
-        await tx.execute(_DECIDE, [ours, source_id, kind, theirs])
-        if words[theirs].ours != ours:
-            await tx.execute(_EMPTY[kind], [source_id, [each for each in (words[theirs].ours, ours) if each]])
+        words = {word.theirs: word.ours for word in await load(tx, source_id) if word.kind == kind}
+        before = {theirs: words.get(theirs) for theirs in decisions}
+        mapped = [
+            await _decide(tx, source_id, supplier, kind, words, theirs, ours)
+            for theirs, ours in decisions.items()
+        ]
+        await acts.write(
+            tx, by, "supplier.codes_mapped", f"supplier {supplier}",
+            before={"kind": kind, **before}, after={"kind": kind, **decisions},
+        )  # fmt: skip
         await announce(tx, "catalogue")
+    return mapped
+
+
+async def _decide(
+    tx: Tx, source_id: int, supplier: str, kind: str, words: dict[str, str | None], theirs: str, ours: str | None
+) -> Mapped:  # fmt: skip
+    """One word; `words` (theirs → ours) is kept true for the next one."""
+    if theirs not in words:
+        raise NotFound(f"{supplier} has not named a {kind} {theirs!r} yet; ringlet supplier sync {supplier}")
+    lost = next(
+        (each for each, code in words.items() if ours is not None and code == ours and each != theirs), None
+    )
+    if lost is not None:
+        await tx.execute(_TAKE_AWAY, [source_id, kind, lost])
+        words[lost] = None
+    await tx.execute(_DECIDE, [ours, source_id, kind, theirs])
+    if words[theirs] != ours:
+        await tx.execute(_EMPTY[kind], [source_id, [each for each in (words[theirs], ours) if each]])
+    words[theirs] = ours
     return Mapped(kind, theirs, ours, lost)
 
 

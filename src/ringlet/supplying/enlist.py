@@ -7,7 +7,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from ringlet import money, sealed, tokens
+from ringlet import acts, money, sealed, tokens
+from ringlet.acts import CLI, Actor
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, ValidationFailed
@@ -69,7 +70,13 @@ _MAY_BE_NONE = {"unit_cost", "exposure_cap_micros", "balance_alert_micros"}
 
 
 async def add(
-    desk: Desk, name: str, protocol: str, url: str, key: str, **conditions: Unpack[Conditions]
+    desk: Desk,
+    name: str,
+    protocol: str,
+    url: str,
+    key: str,
+    by: Actor = CLI,
+    **conditions: Unpack[Conditions],
 ) -> Enlisted:
     """Add a supplier; it is offered after its first sync. Refuses: ValidationFailed."""
     name = _check_name(name)
@@ -93,6 +100,8 @@ async def add(
         if agent_key:
             await stock.set_agent_key(tx, row[0], tokens.fingerprint(desk.settings.secret, agent_key))
             await announce(tx, "keys")
+        after = {"protocol": protocol, "url": url, **conditions}
+        await acts.write(tx, by, "supplier.added", f"supplier {name}", after=after)
         await announce(tx, "catalogue")
     return Enlisted(row[0], name, token, agent_key, _notes(url))
 
@@ -105,7 +114,7 @@ insert into supplier (source_id, protocol, url, sealed_key, hint_fingerprint) va
 """
 
 
-async def change(desk: Desk, name: str, **changes: Unpack[Changes]) -> tuple[str, ...]:
+async def change(desk: Desk, name: str, by: Actor = CLI, **changes: Unpack[Changes]) -> tuple[str, ...]:
     """Change its terms from now on; returns notes. Refuses: NotFound, ValidationFailed.
 
     What changes its prices (address, rate, unit cost) takes it off the list until its next sync.
@@ -115,8 +124,15 @@ async def change(desk: Desk, name: str, **changes: Unpack[Changes]) -> tuple[str
     _check_conditions(changes)
     sealed_key = None if key is None else _seal(desk, key)
     async with desk.db.transaction() as tx:
-        await _write(tx, name, changes)
+        before = await _write(tx, name, changes)
         await tx.execute(_CHANGE_LINE, {"name": name, "url": url, "sealed_key": sealed_key})
+        # Of the key only that there is another one.
+        after = {
+            **changes,
+            **({} if url is None else {"url": url}),
+            **({} if key is None else {"key": "new"}),
+        }
+        await acts.write(tx, by, "supplier.changed", f"supplier {name}", before=before, after=after)
         if url is not None or changes.keys() & {"currency_rate", "unit_cost"}:
             await tx.execute(_PRICES_UNKNOWN, [name])
         await announce(tx, "catalogue")
@@ -132,21 +148,23 @@ update supplier s set synced_at = null from source where source.id = s.source_id
 """
 
 
-async def pause(desk: Desk, name: str) -> None:
+async def pause(desk: Desk, name: str, by: Actor = CLI, reason: str = "") -> None:
     """Sell nothing more of it; what is rented goes on. Refuses: NotFound."""
-    await _set_paused(desk, name, is_paused=True)
+    await _set_paused(desk, name, by, reason, is_paused=True)
 
 
-async def resume(desk: Desk, name: str) -> None:
+async def resume(desk: Desk, name: str, by: Actor = CLI, reason: str = "") -> None:
     """Sell again, with its next sync at the latest. Refuses: NotFound."""
-    await _set_paused(desk, name, is_paused=False)
+    await _set_paused(desk, name, by, reason, is_paused=False)
 
 
-async def _set_paused(desk: Desk, name: str, *, is_paused: bool) -> None:
+async def _set_paused(desk: Desk, name: str, by: Actor, reason: str, *, is_paused: bool) -> None:
     async with desk.db.transaction() as tx:
         done = await tx.execute(_SET_PAUSED, {"name": name, "paused": is_paused})
         if not done.rowcount:
             raise NotFound(f"No supplier is called {name!r}; ringlet supplier list shows them")
+        act = "supplier.paused" if is_paused else "supplier.resumed"
+        await acts.write(tx, by, act, f"supplier {name}", reason=reason)
         await announce(tx, "catalogue")
 
 
@@ -156,14 +174,17 @@ from source where source.id = s.source_id and source.name = %(name)s
 """
 
 
-async def _write(tx: Tx, name: str, conditions: Conditions) -> None:
+async def _write(tx: Tx, name: str, conditions: Conditions) -> dict[str, Any]:
+    """Put these conditions in force; returns what they were."""
     row = await (await tx.execute(_CONDITIONS, [name])).fetchone()
     if row is None:
         raise NotFound(f"No supplier is called {name!r}; ringlet supplier list shows them")
-    merged = {**dict(zip(_RANGES, row[1:], strict=True)), **conditions}
+    before = dict(zip(_RANGES, row[1:], strict=True))
+    merged = {**before, **conditions}
     if merged["stale_after_s"] <= merged["sync_every_s"]:
         raise ValidationFailed("must be longer than the time between two syncs", field="stale_after_s")
     await tx.execute(_SET_CONDITIONS, [*(merged[each] for each in _RANGES), row[0]])
+    return {each: value for each, value in before.items() if each in conditions}
 
 
 # Both name the columns in the order of _RANGES.

@@ -13,6 +13,8 @@ from typing import LiteralString
 import msgspec
 import structlog
 
+from ringlet import acts
+from ringlet.acts import Actor
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import RingletError, ValidationFailed
@@ -183,7 +185,7 @@ async def compare(desk: Desk, name: str) -> Compared:
     return await _take_down(desk, await reach(desk, name))
 
 
-async def settle(desk: Desk, name: str, reason: str, actor: str) -> int:
+async def settle(desk: Desk, name: str, reason: str, by: Actor) -> int:
     """Ask now and accept the supplier's figure: what nothing explains is booked. Returns the sum.
 
     Refuses: NotFound, ValidationFailed. Raises NotSent, OutcomeUnknown, Refused.
@@ -195,9 +197,11 @@ async def settle(desk: Desk, name: str, reason: str, actor: str) -> int:
         stored = [compared.theirs_micros, compared.theirs_micros - compared.unexplained_micros]
         if not (await tx.execute(_AGREE, [supplier.terms.source_id, *stored])).rowcount:
             raise ValidationFailed("the figures have changed meanwhile: compare again", field="supplier")
-        await purse.correct(
-            tx, supplier.terms.source_id, compared.unexplained_micros, actor=actor, reason=reason
-        )
+        micros = compared.unexplained_micros
+        await purse.correct(tx, supplier.terms.source_id, micros, actor=by.name, reason=reason)
+        if micros:
+            after = {"amount_micros": micros}
+            await acts.write(tx, by, "supplier.settled", f"supplier {name}", after=after, reason=reason)
     return compared.unexplained_micros
 
 
@@ -207,7 +211,7 @@ where source_id = %s and (balance_micros, books_micros) = (%s, %s)
 """
 
 
-async def deposit(desk: Desk, name: str, amount_micros: int, reason: str, actor: str) -> None:
+async def deposit(desk: Desk, name: str, amount_micros: int, reason: str, by: Actor) -> None:
     """We paid money in at the supplier (or, below zero, took it out). Refuses: NotFound, ValidationFailed."""
     reason = _check_reason(reason)
     if not amount_micros:
@@ -215,7 +219,15 @@ async def deposit(desk: Desk, name: str, amount_micros: int, reason: str, actor:
     supplier = await reach(desk, name)
     async with desk.db.transaction() as tx:
         await _lock(tx, supplier.terms.source_id)
-        await purse.deposit(tx, supplier.terms.source_id, amount_micros, actor=actor, reason=reason)
+        await purse.deposit(tx, supplier.terms.source_id, amount_micros, actor=by.name, reason=reason)
+        await acts.write(
+            tx,
+            by,
+            "supplier.deposited",
+            f"supplier {name}",
+            after={"amount_micros": amount_micros},
+            reason=reason,
+        )
         await tx.execute(_BOOKS_MOVED, [supplier.terms.source_id])
 
 

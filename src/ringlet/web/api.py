@@ -97,7 +97,7 @@ async def get_prices(
     request: Req, service: ServiceFilter = None, country: CountryFilter = None
 ) -> Response[wire.PricesAnswer]:
     """Country → service → base price, sell price and stock. Send the ETag back as If-None-Match."""
-    table = office(request).tables.of(caller(request, "prices:read").wallet.customer_id)
+    table = office(request).tables.of(caller(request, "prices:read").wallet)
     if service is not None:
         return await respond(request, table.service(service, number_of(country)))  # type: ignore[return-value]
     if (number := number_of(country)) is not None:
@@ -122,7 +122,8 @@ async def post_buy(request: Req) -> Response[wire.BuyAnswer]:
         reference=body.reference,
     )
     desk = office(request).desk
-    bought = await capped.buy(desk, wallet, order, await bodies.once(request, wallet.id), who.key)
+    once, address = await bodies.once(request, wallet.id), request.client.host if request.client else None
+    bought = await capped.buy(desk, wallet, order, once, who.key, address)
     if bought.replayed:
         seen = await browse.look(desk, wallet.id, bought.activation.public_id)
     else:

@@ -11,6 +11,7 @@ from ringlet import canon, catalog
 from ringlet.activations.quote import best
 from ringlet.catalog import Offer
 from ringlet.desk import Desk
+from ringlet.ledger import Wallet
 from ringlet.pricing import View
 from ringlet.web import wire
 from ringlet.web.documents import Document
@@ -94,9 +95,9 @@ class PriceTables:
         self._desk = desk
         self._tables: dict[View, PriceTable] = {}
 
-    def of(self, customer_id: int) -> PriceTable:
+    def of(self, wallet: Wallet) -> PriceTable:
         """The table with this customer's prices."""
-        view = self._desk.prices.rules.view(customer_id)
+        view = self._desk.prices.rules.view(wallet.customer_id, wallet.brand_id)
         if view not in self._tables:
             if len(self._tables) >= VIEWS_MAX:
                 self._tables = {None: self._tables[None]} if None in self._tables else {}
@@ -105,7 +106,7 @@ class PriceTables:
 
 
 class CodeLists:
-    """The canonical countries and services with what is available of each."""
+    """The canonical countries and services with what is available of each to everybody."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -122,7 +123,7 @@ class CodeLists:
     def operators(self, country: int) -> Document:
         """The operators with numbers on offer in a country."""
         stock: dict[str, list[int | None]] = {}
-        for cell in self._desk.prices.shop.countries.get(country, {}).values():
+        for cell in self._sold(country).values():
             for offer in cell.values():
                 stock.setdefault(offer.operator, []).append(offer.available)
         lines = [wire.OperatorLine(name, _total(stock[name])) for name in sorted(stock)]
@@ -134,15 +135,19 @@ class CodeLists:
             self._kept[name] = Document(make(), version)
         return self._kept[name]
 
+    def _sold(self, country: int) -> dict[str, catalog.Cell]:
+        """What anybody may buy in a country."""
+        policy, cells = self._desk.policy.now, self._desk.prices.shop.countries.get(country, {})
+        return {service: cell for service, cell in cells.items() if policy.sells(None, service, country)}
+
     def _make_countries(self) -> bytes:
-        shop = self._desk.prices.shop.countries
         lines = [
             wire.CountryLine(
                 id=each.id,
                 name=each.name,
                 iso=each.iso,
                 prefix=each.prefix,
-                available=_total(_stock(shop.get(each.id, {}).values())),
+                available=_total(_stock(self._sold(each.id).values())),
             )
             for each in canon.countries().values()
         ]
@@ -150,8 +155,8 @@ class CodeLists:
 
     def _make_services(self) -> bytes:
         stock: dict[str, list[int | None]] = {}
-        for services in self._desk.prices.shop.countries.values():
-            for service, cell in services.items():
+        for country in self._desk.prices.shop.countries:
+            for service, cell in self._sold(country).items():
                 stock.setdefault(service, []).extend(_stock([cell]))
         lines = [
             wire.ServiceLine(code=each.code, name=each.name, available=_total(stock.get(each.code, [])))

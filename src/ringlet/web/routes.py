@@ -7,14 +7,28 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, Response, Router
-from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
+from ringlet import brands
+from ringlet.backoffice.presence import TOLD_EVERY_S, Presence
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.success import Figures
-from ringlet.web import agent, api, fivesim, health, hints, listen, openapi, refusals, statistics, webhooks
+from ringlet.web import (
+    agent,
+    api,
+    fivesim,
+    health,
+    hints,
+    identity,
+    listen,
+    openapi,
+    refusals,
+    statistics,
+    webhooks,
+)
+from ringlet.web.admin import system, welcome
 from ringlet.web.admin.routes import router as admin
 from ringlet.web.api import Office, Req
 from ringlet.web.auth import KeyRing
@@ -31,13 +45,41 @@ from ringlet.web.streams import LISTENS_RENEWED_S, Streams
 BODY_MAX = 64 * 1024
 PRICES_PAUSE_S = 1.0
 PRICES_AT_LEAST_S = 15.0
+BRANDS_AT_LEAST_S = 60.0
 KEYS_USED_S = 60.0
+PRESENCE_LEAVES_S = 1.0
 
 log = structlog.get_logger("ringlet.web")
 
 
 def make(desk: Desk) -> Door:
     """The ASGI application. `desk` is open; prices are loaded before the first request is taken."""
+    return at_desk(application(), desk)
+
+
+def application() -> Litestar:
+    """All routes; who works behind them comes with `at_desk`."""
+    public: list[ControllerRouterHandler] = [
+        api.router, listen.router, statistics.router, webhooks.router, agent.push_sms,
+    ]  # fmt: skip
+    return Litestar(
+        route_handlers=[
+            *public, *handler.HANDLERS, hints.take_hint, identity.take_answer, fivesim.router, _health(),
+            system.get_reached, welcome.door, pages, admin, openapi.handler(public),
+        ],
+        exception_handlers={
+            Refusal: refusals.render, HTTPException: _render, Exception: refusals.render,
+        },
+        request_max_body_size=BODY_MAX,
+        openapi_config=None,  # our own document; Litestar's pages would load scripts from elsewhere
+        lifespan=[_beside],
+        logging_config=None,
+        debug=False,
+    )  # fmt: skip
+
+
+def at_desk(app: Litestar, desk: Desk) -> Door:
+    """The application with this desk behind it."""
     office = Office(
         desk=desk,
         keys=KeyRing(desk),
@@ -48,24 +90,7 @@ def make(desk: Desk) -> Door:
         tables=PriceTables(desk),
         codes=CodeLists(desk),
     )
-    public: list[ControllerRouterHandler] = [
-        api.router, listen.router, statistics.router, webhooks.router, agent.push_sms,
-    ]  # fmt: skip
-    app = Litestar(
-        route_handlers=[
-            *public, *handler.HANDLERS, hints.take_hint, fivesim.router, _health(), pages, admin,
-            openapi.handler(public),
-        ],
-        exception_handlers={
-            Refusal: refusals.render, HTTPException: _render, Exception: refusals.render,
-        },
-        request_max_body_size=BODY_MAX,
-        state=State({"office": office, "handler_tables": Tables(desk)}),
-        openapi_config=None,  # our own document; Litestar's pages would load scripts from elsewhere
-        lifespan=[_beside(office)],
-        logging_config=None,
-        debug=False,
-    )  # fmt: skip
+    app.state.update({"office": office, "handler_tables": Tables(desk)})
     return Door(app, office)
 
 
@@ -80,25 +105,24 @@ def _health() -> Router:
     return Router("/", route_handlers=[health.healthz, health.readyz, health.get_metrics])
 
 
-def _beside(office: Office) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
-    """Keeps prices fresh and notes which keys are used, for as long as the application runs."""
-
-    @contextlib.asynccontextmanager
-    async def run(_: Litestar) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(_keep_prices(office.desk), name="prices"),
-            asyncio.create_task(_every(KEYS_USED_S, office.keys.note_use), name="keys used"),
-            asyncio.create_task(office.streams.run(), name="streams"),
-            asyncio.create_task(_every(LISTENS_RENEWED_S, office.streams.renew), name="streams listen"),
-        ]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    return run
+@contextlib.asynccontextmanager
+async def _beside(app: Litestar) -> AsyncIterator[None]:
+    """Keeps what is in memory fresh and tells of this process, for as long as the application runs."""
+    office: Office = app.state.office
+    tasks = [
+        asyncio.create_task(_keep_prices(office.desk), name="prices"),
+        asyncio.create_task(_keep_brands(office.desk), name="brands"),
+        asyncio.create_task(_every(KEYS_USED_S, office.keys.note_use), name="keys used"),
+        asyncio.create_task(office.streams.run(), name="streams"),
+        asyncio.create_task(_tell_presence(office.desk), name="presence"),
+        asyncio.create_task(_every(LISTENS_RENEWED_S, office.streams.renew), name="streams listen"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _keep_prices(desk: Desk) -> None:
@@ -112,13 +136,35 @@ async def _keep_prices(desk: Desk) -> None:
         await asyncio.sleep(PRICES_PAUSE_S)
 
 
+async def _tell_presence(desk: Desk) -> None:
+    presence = Presence("web")
+    try:
+        while True:
+            await _try(lambda: presence.tell(desk))
+            await asyncio.sleep(TOLD_EVERY_S)
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PRESENCE_LEAVES_S):
+                await _try(lambda: presence.leave(desk))
+
+
+async def _keep_brands(desk: Desk) -> None:
+    changed = asyncio.Event()
+    desk.feed.subscribe(lambda topic, _: changed.set() if topic == brands.TOPIC else None, changed.set)
+    while True:
+        await _try(desk.refresh_brands)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), BRANDS_AT_LEAST_S)
+        changed.clear()
+
+
 async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(seconds)
         await _try(work)
 
 
-async def _try(work: Callable[[], Awaitable[None]]) -> None:
+async def _try(work: Callable[[], Awaitable[object]]) -> None:
     """What runs beside the requests outlives a database that is away."""
     try:
         await work()

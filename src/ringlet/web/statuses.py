@@ -141,7 +141,7 @@ class Statuses:
         body = wire.encode(
             wire.StatusAnswer(
                 status=wire.STATUS_WORD[row.state],
-                code=row.code,
+                code=row.code or None,
                 activation=wire.activation(seen),
                 resend_price=resend_price(self._desk, wallet, row),
             )

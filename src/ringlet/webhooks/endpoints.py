@@ -101,8 +101,13 @@ async def _lock_wallet(tx: Tx, wallet_id: int) -> None:
     await tx.execute("select from wallet where id = %s for no key update", [wallet_id])
 
 
+def new_secret() -> str:
+    """What both sides sign with, as Standard Webhooks write one."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
 async def _add_secret(tx: Tx, desk: Desk, endpoint_id: int) -> str:
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    secret = new_secret()
     stored = sealed.seal(desk.settings.secret, PURPOSE, secret)
     await tx.execute(
         "insert into webhook_secret (endpoint_id, sealed) values (%s, %s)", [endpoint_id, stored]

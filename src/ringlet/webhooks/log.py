@@ -18,6 +18,7 @@ from ringlet.webhooks.endpoints import Endpoint
 from ringlet.webhooks.payload import TEST
 
 PER_PAGE = 25
+ID_MAX = 2**63 - 1
 RECOVERED_AT_ONCE_MAX = 10_000
 
 
@@ -68,17 +69,18 @@ async def deliveries(desk: Desk, wallet_id: int, public_id: str, before_id: int 
     """A page of an endpoint's deliveries, newest first. Refuses: NotFound, ServiceUnavailable."""
     async with desk.db.connection() as tx:
         endpoint = await endpoints.by_public_id(tx, wallet_id, public_id)
-        values = {"endpoint": endpoint.id, "before": before_id, "limit": PER_PAGE}
+        values = {"endpoint": endpoint.id, "before": ID_MAX if before_id is None else before_id}
         rows = await (await tx.execute(_DELIVERIES, values)).fetchall()
     return _grouped(rows)
 
 
-# One statement: what came of a delivery and its attempts are of the same moment.
+# One statement: what came of a delivery and its attempts are of the same moment. The plan is made without knowing the
+# values: PER_PAGE stands in it, and both ends name the endpoint.
 _DELIVERIES: LiteralString = """
-with page as (
+with page as materialized (
     select id, event_id, attempts, due_at, delivered_at, failed_at, created_at from delivery
-    where endpoint_id = %(endpoint)s and id < coalesce(%(before)s, 9223372036854775807)
-    order by id desc limit %(limit)s
+    where (endpoint_id, id) >= (%(endpoint)s, 0) and (endpoint_id, id) < (%(endpoint)s, %(before)s)
+    order by endpoint_id desc, id desc limit 25
 )
 select page.id, page.event_id, e.type, a.public_id, page.attempts, page.due_at, page.delivered_at, page.failed_at,
     page.created_at, t.id, t.status, t.error, t.took_ms, t.answer, t.attempted_at

@@ -118,7 +118,12 @@ def _field(event: Event, seen: Seen | None) -> FieldPayload:
         return FieldPayload(0, "go", "Your code is 12345", "12345", 0, _seconds(event.created_at))
     row = seen.activation
     return FieldPayload(
-        row.public_id, row.service, message.text, message.code, row.country, _seconds(message.received_at)
+        row.public_id,
+        row.service,
+        message.text,
+        message.code or None,
+        row.country,
+        _seconds(message.received_at),
     )
 
 

@@ -45,7 +45,7 @@ async def buy_activation(request: Req, country: Part, operator: Part, product: P
         Order(service, each, max_price=max_price, operators=operators, reference=reference)
         for each in (countries or _best_countries(desk, wallet, service))
     ]
-    bought = await _buy(desk, wallet, tried, who.key)
+    bought = await _buy(desk, wallet, tried, who.key, request.client.host if request.client else None)
     metrics.SALES.labels(wallet.mode).inc()
     about(request, bought.activation.public_id)
     return orders.answer(orders.of_seen(Seen(bought.activation, ())))
@@ -58,16 +58,16 @@ async def buy_hosting(request: Req, country: Part, operator: Part, product: Part
     raise Complaint(NO_PRODUCT)
 
 
-async def _buy(desk: Desk, wallet: Wallet, tried: list[Order], key: ApiKey) -> Bought:
+async def _buy(desk: Desk, wallet: Wallet, tried: list[Order], key: ApiKey, address: str | None) -> Bought:
     """From the first of these countries that has a number."""
     for order in tried[:-1]:
         try:
-            return await capped.buy(desk, wallet, order, None, key)
+            return await capped.buy(desk, wallet, order, None, key, address)
         except (NoNumbers, MaxPriceExceeded):
             continue
     if not tried:
         raise NoNumbers
-    return await capped.buy(desk, wallet, tried[-1], None, key)
+    return await capped.buy(desk, wallet, tried[-1], None, key, address)
 
 
 def _countries(text: str) -> list[int]:
@@ -80,8 +80,9 @@ def _countries(text: str) -> list[int]:
 
 
 def _best_countries(desk: Desk, wallet: Wallet, service: str) -> list[int]:
-    """Where the service is cheapest, countries with stock first."""
-    view = desk.prices.rules.view(wallet.customer_id)
+    """Where the service is cheapest, countries with stock first. Refuses: ServiceNotAllowed."""
+    desk.policy.now.check_anywhere(wallet.customer_id, service)
+    view = desk.prices.rules.view(wallet.customer_id, wallet.brand_id)
     found = []
     for country, services in desk.prices.shop.countries.items():
         quote = best(desk, view, services.get(service, {}).values())

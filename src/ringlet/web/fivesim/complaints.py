@@ -31,6 +31,7 @@ OFFLINE = "server offline"
 _WORDS: dict[type[Refusal], tuple[int, str]] = {
     errors.NoNumbers: (200, NO_FREE_PHONES),
     errors.MaxPriceExceeded: (200, NO_FREE_PHONES),
+    errors.ServiceNotAllowed: (BAD_REQUEST, NO_PRODUCT),
     errors.InsufficientBalance: (BAD_REQUEST, "not enough user balance"),
     errors.NotFound: (BAD_REQUEST, NOT_FOUND),
     errors.CancelRejected: (BAD_REQUEST, TOO_EARLY),
@@ -68,7 +69,7 @@ def _meaning(request: Request[Any, Any, Any], refusal: Refusal) -> tuple[int, st
             return UNAUTHORIZED, "unauthorized"
         case errors.Forbidden():
             return UNAUTHORIZED, refusal.message.lower()
-        case errors.RateLimited():
+        case errors.RateLimited() if "retry_after" not in refusal.extra:
             per_s = request.app.state.office.limits.per_s
             return refusal.status, f"api limit is {per_s} requests per second"
         case _:

@@ -16,6 +16,7 @@ from ringlet.web.fivesim.complaints import OUT_OF_REACH, Complaint
 from ringlet.web.fivesim.prices import Tables
 from ringlet.web.limits import Limits
 
+NOBODY = 0  # no customer has this id
 GUEST_LIMIT = 20  # requests a second from one address
 NEIGHBOURS_BITS = 64  # of an IPv6 address: what one household has
 
@@ -67,12 +68,12 @@ async def let_guest_in(connection: Connection, handler: BaseRouteHandler) -> Non
 
 
 def view(connection: Connection) -> View:
-    """Whose prices are shown: the caller's, or everybody's."""
+    """Whose prices are shown: the caller's, or those for everybody of the brand whose address this is."""
     caller: Caller | None = connection.scope["state"].get("caller")
-    if caller is None or "prices:read" not in caller.key.scopes:
-        return None
     desk: Desk = connection.app.state.office.desk
-    return desk.prices.rules.view(caller.wallet.customer_id)
+    if caller is None or "prices:read" not in caller.key.scopes:
+        return desk.prices.rules.view(NOBODY, desk.brands.of_host(connection.headers.get("host", "")).id)
+    return desk.prices.rules.view(caller.wallet.customer_id, caller.wallet.brand_id)
 
 
 def _address(connection: Connection) -> str | None:

@@ -100,6 +100,11 @@ class Ask:
     given: Parameters
     is_later: bool
 
+    @property
+    def address(self) -> str | None:
+        """Where the request comes from."""
+        return self.request.client.host if self.request.client else None
+
     def service(self, name: str = "service", refused_as: str = "BAD_SERVICE") -> str:
         """The service that is asked for. Refuses: No BAD_SERVICE."""
         return self.known_service(self.given.text(name), refused_as)

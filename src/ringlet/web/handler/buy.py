@@ -81,7 +81,7 @@ async def _together_in(
     ask: Ask, services: Sequence[str], country: int, wishes: dict[str, Any], once: Once | None
 ) -> several.Bought:
     orders = [Order(service, country, **wishes) for service in services]
-    return await capped.several(ask.office.desk, ask.wallet, orders, once, ask.key)
+    return await capped.several(ask.office.desk, ask.wallet, orders, once, ask.key, ask.address)
 
 
 def spelled(row: Activation, ask: Ask) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _prefixes(text: str) -> tuple[str, ...]:
 
 async def _in(ask: Ask, service: str, country: int, wishes: dict[str, Any], once: Once | None) -> Bought:
     order = Order(service, country, **wishes)
-    return await capped.buy(ask.office.desk, ask.wallet, order, once, ask.key)
+    return await capped.buy(ask.office.desk, ask.wallet, order, once, ask.key, ask.address)
 
 
 async def _first(countries: Sequence[int], buy_in: Callable[[int], Awaitable[T]]) -> T:
@@ -181,8 +181,9 @@ async def _first(countries: Sequence[int], buy_in: Callable[[int], Awaitable[T]]
 
 
 def _cheapest(ask: Ask, service: str) -> list[int]:
+    ask.office.desk.policy.now.check_anywhere(ask.wallet.customer_id, service)
     prices = ask.office.desk.prices
-    view = prices.rules.view(ask.wallet.customer_id)
+    view = prices.rules.view(ask.wallet.customer_id, ask.wallet.brand_id)
     found = [
         (best.available == 0, best.sell_price, country)
         for country, services in prices.shop.countries.items()

@@ -30,8 +30,10 @@ async def get_services_list(ask: Ask) -> Answer:
     codes = canon.services()
     text = ask.given.text("country")
     if text and text.lower() != ANY:
-        offered = ask.office.desk.prices.shop.countries.get(read_country(text), {})
-        codes = {code: each for code, each in codes.items() if code in offered}
+        country, policy = read_country(text), ask.office.desk.policy.now
+        offered = ask.office.desk.prices.shop.countries.get(country, {})
+        sold = {code for code in offered if policy.sells(ask.wallet.customer_id, code, country)}
+        codes = {code: each for code, each in codes.items() if code in sold}
     services = [{"code": each.code, "name": each.name} for each in codes.values()]
     return Answer({"status": "success", "services": services})
 

@@ -38,7 +38,7 @@ async def get_numbers_status(ask: Ask) -> Answer:
     desk, shop = ask.office.desk, ask.office.desk.prices.shop.countries
     places = sorted(shop) if country is None else [country]
     operators = bodies.operators(ask.given.text("operator"))
-    view = desk.prices.rules.view(ask.wallet.customer_id)
+    view = desk.prices.rules.view(ask.wallet.customer_id, ask.wallet.brand_id)
     counts = dict.fromkeys((f"{code}_0" for code in canon.services()), 0)
     counts |= dict.fromkeys((f"{code}_1" for code in FORWARDING), 0)
     for place in places:
@@ -58,7 +58,7 @@ def kept(ask: Ask) -> Tables:
 async def _prices(ask: Ask, shape: Callable[[Priced], dict[str, Any]]) -> Answer:
     service, country = _service(ask), _country(ask)
     found = kept(ask)
-    table = found.of(ask.wallet.customer_id, shape)
+    table = found.of(ask.wallet, shape)
     if service is not None:
         shop = ask.office.desk.prices.shop.countries
         return Answer(Document(table.service(service, sorted(shop) if country is None else [country]), 0))

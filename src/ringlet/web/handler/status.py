@@ -3,7 +3,7 @@
 from typing import Any
 
 from ringlet.activations.leases import Lease
-from ringlet.activations.store import Message
+from ringlet.activations.store import FORGOTTEN, Message
 from ringlet.web.handler import spell
 from ringlet.web.handler.answers import Answer
 from ringlet.web.handler.asking import Ask
@@ -19,7 +19,7 @@ async def get_status(ask: Ask) -> Answer:
         return Answer("STATUS_CANCEL")
     if lease.code is None:
         return Answer("STATUS_WAIT_CODE")
-    return Answer(f"{'STATUS_WAIT_RETRY' if lease.is_waiting else 'STATUS_OK'}:{lease.code}")
+    return Answer(f"{'STATUS_WAIT_RETRY' if lease.is_waiting else 'STATUS_OK'}:{lease.code or FORGOTTEN}")
 
 
 async def get_status_v2(ask: Ask) -> Answer:

@@ -9,6 +9,7 @@ from ringlet import catalog
 from ringlet.activations.quote import ranked
 from ringlet.catalog import Offer
 from ringlet.desk import Desk
+from ringlet.ledger import Wallet
 from ringlet.pricing import View
 from ringlet.web.documents import Document
 from ringlet.web.handler import spell
@@ -107,9 +108,9 @@ class Tables:
         self._documents: dict[object, Document] = {}
         self._making: dict[object, asyncio.Task[Document]] = {}
 
-    def of(self, customer_id: int, shape: Callable[[Priced], dict[str, Any]]) -> Table:
+    def of(self, wallet: Wallet, shape: Callable[[Priced], dict[str, Any]]) -> Table:
         """The table of one shape with this customer's prices."""
-        view = self._desk.prices.rules.view(customer_id)
+        view = self._desk.prices.rules.view(wallet.customer_id, wallet.brand_id)
         if (view, shape) not in self._tables:
             _make_room(self._tables)
             self._tables[view, shape] = Table(self._desk, view, shape)

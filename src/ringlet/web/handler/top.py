@@ -20,7 +20,7 @@ async def get_top_countries(ask: Ask) -> Answer:
     is_free = ask.given.flag("freePrice")
     if ask.given.text("service"):
         return Answer(_of(ask, ask.service(), is_free=is_free))
-    view = ask.office.desk.prices.rules.view(ask.wallet.customer_id)
+    view = ask.office.desk.prices.rules.view(ask.wallet.customer_id, ask.wallet.brand_id)
 
     async def make() -> bytes:
         return await _of_all(ask, is_free=is_free)
@@ -69,7 +69,7 @@ async def _of_all(ask: Ask, *, is_free: bool) -> bytes:
 
 def _of(ask: Ask, service: str, *, is_free: bool) -> dict[str, Any]:
     desk = ask.office.desk
-    view = desk.prices.rules.view(ask.wallet.customer_id)
+    view = desk.prices.rules.view(ask.wallet.customer_id, ask.wallet.brand_id)
     shop = desk.prices.shop
     cells = {country: tables.priced(desk, view, shop.cell(country, service)) for country in shop.countries}
     lines = [_line(country, priced, is_free=is_free) for country, priced in cells.items() if priced]

@@ -44,12 +44,27 @@ def read(params: Mapping[str, str]) -> Asked:
 
 
 def amount(text: str) -> Decimal | None:
-    """An amount as people type it, with a point or a comma; None when it is none."""
+    """A price as people type it, with a point or a comma; None when it is none."""
+    value = _decimal(text)
+    return value if value is not None and 0 <= value <= money.PRICE_MAX else None
+
+
+def _decimal(text: str) -> Decimal | None:
     try:
-        value = Decimal(text.strip().replace(",", "."))
+        value = Decimal(text.strip().replace(",", ".") if text.isascii() else "")
     except InvalidOperation:
         return None
-    return value if value.is_finite() and 0 <= value <= money.PRICE_MAX else None
+    return value if value.is_finite() else None
+
+
+def micros(text: str) -> int | None:
+    """An amount of money in micro-units, above zero; None when it is none, or has more than six places."""
+    value = _decimal(text)
+    try:
+        found = 0 if value is None else money.to_micros(value)
+    except ValueError:
+        return None
+    return found if found > 0 else None
 
 
 def cell(text: str) -> Cell | None:

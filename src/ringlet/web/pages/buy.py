@@ -14,13 +14,15 @@ from ringlet import favourites, ledger, metrics
 from ringlet.activations import buy as sales
 from ringlet.activations.choose import Order
 from ringlet.activations.order import Bought
+from ringlet.backoffice import welcome as first_run
 from ringlet.db import Tx
 from ringlet.errors import Forbidden, NotFound, Refusal, ValidationFailed
 from ringlet.favourites import Cell
 from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 from ringlet.people.visitor import Visitor
-from ringlet.web.pages import asked, faults, find, live_cards, render, visit
+from ringlet.velocity import Origin
+from ringlet.web.pages import account, asked, faults, find, live_cards, render, rules, visit
 from ringlet.web.pages.asked import QUANTITY_MAX, Asked
 from ringlet.web.pages.counter import Counter, Row, place, service_name
 from ringlet.web.pages.visit import Form, Req, Visit
@@ -65,6 +67,8 @@ async def get_home(request: Req) -> Response[str]:
     """The shop; for strangers what it is."""
     seen = await visit.begin(request)
     if seen.visitor is None:
+        if await first_run.awaits(seen.desk):
+            return render.redirect(request, "/admin/welcome", seen.cookies)
         return await render.page(request, seen, "landing.html")
     return await _home(request, seen, asked.read(request.query_params))
 
@@ -72,8 +76,9 @@ async def get_home(request: Req) -> Response[str]:
 async def _home(request: Req, seen: Visit, wanted: Asked, status: int = 200, **more: Any) -> Response[str]:
     counter = await find.open_counter(request, seen)
     found = {"said": None, **(await find.context(counter, wanted)), **more}
+    live = await _live(seen)
     return await render.page(
-        request, seen, "buy.html", status, **found, **_chips(counter), **(await _live(seen))
+        request, seen, "buy.html", status, balance=live["panel"].balance, **found, **_chips(counter), **live
     )
 
 
@@ -100,12 +105,13 @@ async def post_buy(request: Req) -> Response[str]:
     cell = asked.cell(f"{form.text('service')}-{form.text('country')}")
     if cell is None:
         raise NotFound
+    await rules.check(seen, person)
     try:
         wish = _wish(form, cell)
         _check(person)
         async with seen.desk.db.connection() as tx:
             wallet = await ledger.wallet(tx, person.wallet_id)
-        done = await _buy(seen, wallet, wish)
+        done = await _buy(seen, wallet, wish, Origin(address=account.sender(request)[0]))
     except Refusal as refusal:
         return await _refused(request, seen, wanted, cell, form, refusal)
     said = _said_of(seen, cell, done, wish.quantity)
@@ -116,14 +122,14 @@ async def post_buy(request: Req) -> Response[str]:
     return render.part(
         seen, "parts/buy_done.html", said=said, is_whole=done.stopped is None, asked=wanted, chosen=row,
         once=find.once(), currency=wallet.currency, is_test=wallet.mode == "test", **_chips(counter),
-        **(await find.panel(counter, row)), **(await _live(seen)),
+        **find.panel(counter, row), **(await _live(seen)),
     )  # fmt: skip
 
 
 async def _total(request: Req, seen: Visit, wanted: Asked, form: Form) -> Response[str]:
     """Without scripts: the page again, with what so many cost together."""
     counter = await find.open_counter(request, seen)
-    row, panel = await find.chosen_panel(counter, wanted.pick, form)
+    row, panel = find.chosen_panel(counter, wanted.pick, form)
     return await _home(request, seen, wanted, **({} if row is None else {**panel, "chosen": row}))
 
 
@@ -151,12 +157,12 @@ def _check(person: Visitor) -> None:
         raise Forbidden("Confirm your e-mail address to buy.", needs_confirmation=True)
 
 
-async def _buy(seen: Visit, wallet: Wallet, wish: Wish) -> Done:
+async def _buy(seen: Visit, wallet: Wallet, wish: Wish, origin: Origin) -> Done:
     """One after the other, until it is enough or one is refused. Refuses what the first one is refused for."""
     bought: list[Bought] = []
     for index in range(1, wish.quantity + 1):
         try:
-            one = await sales.buy(seen.desk, wallet, wish.order, wish.key(wallet, index))
+            one = await sales.buy(seen.desk, wallet, wish.order, wish.key(wallet, index), origin)
         except Refusal as refusal:
             if not bought:
                 raise
@@ -187,7 +193,7 @@ async def _refused(
 ) -> Response[str]:
     """What was refused and what became of the money, with the price and the key as they are now."""
     counter = await find.open_counter(request, seen)
-    row, panel = await find.chosen_panel(counter, cell, form)
+    row, panel = find.chosen_panel(counter, cell, form)
     told = await _told(counter, cell, row, refusal)
     if not visit.is_swap(request):
         picked = msgspec.structs.replace(wanted, pick=cell)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, cached_property
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import msgspec
@@ -27,7 +27,10 @@ QUOTED_MAX = 300
 ALTERNATIVES_MAX = 5
 POPULAR_MAX = 30
 CHEAPEST_MAX = 3
+#: however empty the shop is, no more of the best known services are gone through
+KNOWN_MAX = 60
 ANY_OTHER = "ot"
+ANYWHERE = -1
 NEVER = Decimal("Infinity")
 
 
@@ -60,7 +63,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """The table, and what there is to say about it.
 
     `missing` is a pair that was clearly meant and has no numbers; then the first `others` rows are alternatives.
-    `more` does not count everything when the list `is_cut`.
+    `more` does not count everything when the list `is_cut`. When `is_refused` the shop does not sell what is missing.
     """
 
     rows: Sequence[Row]
@@ -69,6 +72,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, str] | None = None
     others: int = 0
     is_cut: bool = False
+    is_refused: bool = False
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -129,16 +133,17 @@ class Counter:
     """The shop as one visitor sees it: what is on offer, at his prices, with his stars."""
 
     def __init__(
-        self, seen: Visit, wallet: ledger.Wallet, starred: Sequence[Cell], recent: Sequence[Cell],
-        days: Mapping[Cell, Span],
+        self, seen: Visit, wallet: ledger.Wallet, purse: ledger.Balance, starred: Sequence[Cell],
+        recent: Sequence[Cell], days: Mapping[Cell, Span],
     ) -> None:  # fmt: skip
         self.seen = seen
         self.wallet = wallet
+        self.purse = purse
         self.starred = starred
         self.recent = recent
         self._days = days
         self._stars = frozenset(starred)
-        self._view = seen.desk.prices.rules.view(wallet.customer_id)
+        self._view = seen.desk.prices.rules.view(wallet.customer_id, wallet.brand_id)
 
     @cached_property
     def offered(self) -> Mapping[int, Container[str]]:
@@ -150,12 +155,18 @@ class Counter:
     def quote(self, service: str, country: int, operator: str = "") -> Quote | None:
         """What the API says that this visitor pays, and how many there are; None when nobody offers it."""
         desk = self.seen.desk
+        if not self.is_sold(service, country):
+            return None
         if self.wallet.mode == "test":
             return quote.simulated(desk, self.wallet, country, service)
         offers = desk.prices.shop.cell(country, service)
         if operator:
             offers = [each for each in offers if fits(each, (operator,), desk)]
         return quote.best(desk, self._view, offers)
+
+    def is_sold(self, service: str, country: int) -> bool:
+        """Whether the shop sells this at all to this visitor."""
+        return self.seen.desk.policy.now.sells(self.wallet.customer_id, service, country)
 
     def has_stock(self, service: str, country: int) -> bool:
         """Whether some source has numbers, or does not say."""
@@ -219,7 +230,7 @@ class Counter:
             found |= dict.fromkeys((code, home) for code in [*simulator.MAGIC, *finding.ranked_services()])
             return list(found)[:ROWS_MAX]
         found |= dict.fromkeys([each for each in self._days if each[0] in canon.services()][:POPULAR_MAX])
-        for service in finding.ranked_services():
+        for service in islice(finding.ranked_services(), KNOWN_MAX):
             found |= dict.fromkeys(self._cheapest(service))
             if len(found) >= ROWS_MAX:
                 break
@@ -228,11 +239,13 @@ class Counter:
     def _cheapest(self, service: str) -> list[Cell]:
         """A few countries that have numbers for it at a low cost."""
         costs = [
-            (min(offer.base_price for offer in shelf.values() if offer.available != 0), country)
+            (offer.base_price, country)
             for country, services in self.seen.desk.prices.shop.countries.items()
-            if (shelf := services.get(service)) and any(offer.available != 0 for offer in shelf.values())
+            for offer in services.get(service, {}).values()
+            if offer.available != 0
         ]
-        return [(service, country) for _, country in sorted(costs)[:CHEAPEST_MAX]]
+        countries = dict.fromkeys(country for _, country in sorted(costs))
+        return [(service, country) for country in islice(countries, CHEAPEST_MAX)]
 
     def _arrange(self, asked: Asked, pairs: Sequence[Pair]) -> Shown:
         scores = {(pair.service, pair.country): round(pair.score, 1) for pair in self._first(pairs)}
@@ -267,7 +280,10 @@ class Counter:
         )
         known = {row.key for row in others}
         kept = [row for row in shown.rows if row.key not in known]
-        return Shown(rows=[*others, *kept][:ROWS_MAX], missing=meant, others=len(others))
+        return Shown(
+            rows=[*others, *kept][:ROWS_MAX], missing=meant, others=len(others),
+            is_refused=not self.is_sold(service, ANYWHERE if country is None else country),
+        )  # fmt: skip
 
     def elsewhere(self, service: str, country: int | None) -> list[Row]:
         """The same service in other countries that have numbers; where there is none, numbers for any service."""

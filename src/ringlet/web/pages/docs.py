@@ -16,9 +16,20 @@ from markupsafe import Markup
 
 from ringlet import customers, tokens
 from ringlet.errors import Forbidden, NotFound, ValidationFailed
+from ringlet.finding import Names
 from ringlet.people import keys
 from ringlet.web.api import office
-from ringlet.web.pages import docs_api, docs_codes, docs_find, docs_samples, docs_text, faults, render, visit
+from ringlet.web.pages import (
+    counter,
+    docs_api,
+    docs_codes,
+    docs_find,
+    docs_samples,
+    docs_text,
+    faults,
+    render,
+    visit,
+)
 from ringlet.web.pages.account import proven
 from ringlet.web.pages.docs_text import KEY, ORIGIN, Heading
 from ringlet.web.pages.visit import Req, Visit
@@ -39,7 +50,7 @@ async def get_docs(request: Req) -> Response[Any]:
     seen = await visit.begin(request)
     query = _query(request)
     await asyncio.to_thread(docs_api.described)
-    found = docs_find.find(office(request).codes, seen.words, query) if query else None
+    found = docs_find.find(office(request).codes, seen.words, await _names(seen), query) if query else None
     calls = {name: docs_api.operations()[name].call for name in ("buy", "getStatus")}
     return await _page(request, seen, "docs/start.html", query=query, found=found, calls=calls)
 
@@ -64,7 +75,7 @@ async def _codes(request: Req, kind: str) -> Response[Any]:
     edition = _EDITIONS.take(seen.desk.prices.version)
     rows = _rows(codes, kind, seen.words, edition)
     if query:
-        rows = _FIND[kind](rows, query)
+        rows = _FIND[kind](rows, await _names(seen), query)
         made = _rendered(seen.words, f"docs/{kind}.html", rows=rows if is_whole else rows[:SHOWN_MAX])
     else:
         made = _list(codes, kind, seen.words, edition, is_whole)
@@ -78,7 +89,12 @@ async def _codes(request: Req, kind: str) -> Response[Any]:
     return await _page(request, seen, "docs/codes.html", **shown)
 
 
-_FIND: Mapping[str, Callable[[Any, str], Any]] = {
+async def _names(seen: Visit) -> Names:
+    """What words mean in the reader's language; not at once when it is asked for the first time."""
+    return await asyncio.to_thread(counter.names, seen.words.language)
+
+
+_FIND: Mapping[str, Callable[[Any, Names, str], Any]] = {
     "countries": docs_codes.find_countries, "services": docs_codes.find_services,
 }  # fmt: skip
 

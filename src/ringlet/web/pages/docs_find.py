@@ -2,11 +2,11 @@
 
 import re
 from functools import cache
-from typing import Any
 
 import msgspec
 
 from ringlet import errors
+from ringlet.finding import Names
 from ringlet.web.pages import docs_api, docs_codes, docs_text
 from ringlet.web.pages.docs_codes import fold
 from ringlet.web.pages.words import Words
@@ -39,13 +39,13 @@ class Found(msgspec.Struct, frozen=True):
         return not (self.hits or self.services or self.countries)
 
 
-def find(codes: CodeLists, spoken: Words, query: str) -> Found:
+def find(codes: CodeLists, spoken: Words, names: Names, query: str) -> Found:
     """Places where every word of the query stands, those whose title has them first."""
     wanted = fold(query).split()
     fitting = [each for each in _places() if all(word in each.words for word in wanted)]
     fitting.sort(key=lambda each: not all(word in fold(each.title) for word in wanted))
-    services: Any = docs_codes.find_services(docs_codes.services(codes), query)
-    countries: Any = docs_codes.find_countries(docs_codes.countries(codes, spoken), query)
+    services = docs_codes.find_services(docs_codes.services(codes), names, query)
+    countries = docs_codes.find_countries(docs_codes.countries(codes, spoken), names, query)
     return Found(tuple(fitting[:FOUND_MAX]), tuple(services[:CODES_MAX]), tuple(countries[:CODES_MAX]))
 
 

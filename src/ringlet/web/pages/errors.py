@@ -44,7 +44,7 @@ async def _made(request: Req, error: Exception) -> Response[str]:
     if isinstance(refusal, InternalError):
         log.error("unforeseen", request_id=request_id, exc_info=error)
     try:
-        seen = await visit.begin(request)
+        seen = await visit.begin(request, is_refusal=True)
     except ServiceUnavailable:
         return _plain(refusal)
     title, sentence = faults.say(refusal, seen.words)

@@ -16,7 +16,7 @@ from litestar.response import Stream
 from ringlet import ledger, money, statement
 from ringlet.activations import history
 from ringlet.activations.states import REFUNDED
-from ringlet.activations.store import Activation
+from ringlet.activations.store import FORGOTTEN, Activation
 from ringlet.desk import Desk
 from ringlet.web.pages import records, render, visit
 from ringlet.web.pages.records import Names
@@ -63,13 +63,13 @@ async def get_history_csv(request: Req) -> Stream:
         async for batch in batches:
             yield lines(_sale(row, names, currency) for row in batch)
 
-    return _stream(text(), "history")
+    return stream(text(), "history")
 
 
 def _sale(row: Activation, names: Names, currency: str) -> Sequence[Any]:
     return (
-        _at(row.created_at), row.public_id, row.service, safe(names.service(row.service)), row.country,
-        safe(names.country(row.country)), safe(row.operator), f"'+{row.phone}" if row.phone else "", safe(row.code),
+        at(row.created_at), row.public_id, row.service, safe(names.service(row.service)), row.country,
+        safe(names.country(row.country)), safe(row.operator), f"'+{row.phone}" if row.phone else "", safe(FORGOTTEN if row.is_forgotten else row.code),
         str(row.state), money.to_amount(row.amount_micros), currency, "yes" if row.state in REFUNDED else "no",
         safe(row.reference),
     )  # fmt: skip
@@ -89,7 +89,7 @@ async def get_wallet_csv(request: Req) -> Stream:
         async for part in _parts(seen.desk, person.wallet_id, kinds):
             yield lines(_line(each, currency) for each in part)
 
-    return _stream(text(), "statement")
+    return stream(text(), "statement")
 
 
 async def _parts(desk: Desk, wallet_id: int, kinds: Sequence[str]) -> AsyncIterator[Sequence[statement.Line]]:
@@ -109,7 +109,7 @@ async def _parts(desk: Desk, wallet_id: int, kinds: Sequence[str]) -> AsyncItera
 def _line(line: statement.Line, currency: str) -> Sequence[Any]:
     left = "" if line.left_micros is None else money.to_amount(line.left_micros)
     return (
-        _at(line.created_at), line.id, line.kind, money.to_amount(line.change_micros),
+        at(line.created_at), line.id, line.kind, money.to_amount(line.change_micros),
         money.to_amount(line.amount_micros), currency, left, line.activation_id or "", line.service or "",
         "" if line.country is None else line.country, safe(line.reference), safe(line.reason),
     )  # fmt: skip
@@ -120,11 +120,13 @@ async def _currency(desk: Desk, wallet_id: int) -> str:
         return (await ledger.balance(tx, wallet_id)).currency
 
 
-def _at(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+def at(moment: datetime) -> str:
+    """A moment as a spreadsheet reads it, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _stream(text: AsyncIterator[str], name: str) -> Stream:
+def stream(text: AsyncIterator[str], name: str) -> Stream:
+    """A file of this name and day, sent while it is made."""
     file = f"{name}-{datetime.now(UTC):%Y-%m-%d}.csv"
     headers = {**render.HEADERS, "Content-Disposition": f'attachment; filename="{file}"'}
     return Stream(text, media_type=CSV, headers=headers)

@@ -3,6 +3,8 @@
 from ringlet.errors import Refusal
 from ringlet.web.pages.words import Words
 
+MOMENT_S = 60
+
 
 def say(refusal: Refusal, spoken: Words) -> tuple[str, str]:
     """Title and sentence of a refusal in the visitor's language."""
@@ -16,7 +18,11 @@ def say(refusal: Refusal, spoken: Words) -> tuple[str, str]:
         "internal_error": (
             _("Something broke on our side"), _("We have noted it. Nothing was charged twice; look at your history."),
         ),
-        "rate_limited": (_("Too fast"), _("Wait a moment, then try again.")),
+        "rate_limited": (
+            (_("A limit is reached"), _("Nothing was charged. Look at /resting whether your account rests, or try again later."))
+            if (refusal.retry_after_s or 0) > MOMENT_S else (_("Too fast"), _("Wait a moment, then try again."))
+        ),
+        "service_not_allowed": (_("Not sold here"), _("This shop does not sell numbers for this. Nothing was charged.")),
         "no_numbers": (_("No numbers"), _("No numbers for this right now. Nothing was charged.")),
         "insufficient_balance": (_("Not enough balance"), _("Your balance does not cover this. Nothing was charged.")),
     }  # fmt: skip

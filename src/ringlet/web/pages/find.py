@@ -18,13 +18,14 @@ from ringlet.web.pages.visit import Req, Visit
 
 
 async def open_counter(request: Req, seen: Visit) -> Counter:
-    """The shop for this visitor, by three indexed queries. Refuses: ServiceUnavailable; SeeOther when signed out."""
+    """The shop for this visitor, by four indexed queries. Refuses: ServiceUnavailable; SeeOther when signed out."""
     person = seen.signed_in()
     async with seen.desk.db.connection() as tx:
         wallet = await ledger.wallet(tx, person.wallet_id)
+        purse = await ledger.balance(tx, person.wallet_id)
         starred = await favourites.starred(tx, person.person_id)
         recent = await favourites.recent(tx, person.wallet_id)
-    return Counter(seen, wallet, starred, recent, await office(request).figures.days())
+    return Counter(seen, wallet, purse, starred, recent, await office(request).figures.days())
 
 
 async def context(counter: Counter, wanted: Asked) -> dict[str, Any]:
@@ -39,32 +40,30 @@ async def context(counter: Counter, wanted: Asked) -> dict[str, Any]:
     return {
         "asked": wanted, "shown": shown, "rows": rows, "chosen": chosen, "once": once(),
         "currency": counter.wallet.currency, "sorts": SORTS, "is_test": counter.wallet.mode == "test",
-        **(await panel(counter, chosen)),
+        **panel(counter, chosen),
     }  # fmt: skip
 
 
-async def panel(
+def panel(
     counter: Counter, row: Row | None, *, quantity: int = 1, operator: str = "", most: str = ""
 ) -> dict[str, Any]:
     """What the panel of the chosen row needs: its operators, the total, and what is left afterwards."""
-    async with counter.seen.desk.db.connection() as tx:
-        balance = await ledger.balance(tx, counter.wallet.id)
     total = 0 if row is None else row.micros * quantity
     return {
         "operators": [] if row is None else counter.operators(row.service, row.country), "operator": operator,
         "most": most, "quantity": quantity, "quantity_max": QUANTITY_MAX, "total_micros": total,
-        "after_micros": balance.available_micros - total, "purse": balance,
+        "after_micros": counter.purse.available_micros - total, "purse": counter.purse,
     }  # fmt: skip
 
 
-async def chosen_panel(
+def chosen_panel(
     counter: Counter, pick: Cell | None, sent: Mapping[str, str]
 ) -> tuple[Row | None, dict[str, Any]]:
     """The row with the options that an address or a form has, and its panel."""
     operator, most = sent.get("operator", "")[:64], sent.get("most", "")[:20]
     row = None if pick is None else counter.row(*pick, operator)
     quantity = asked.count(sent.get("quantity", ""))
-    return row, await panel(counter, row, quantity=quantity, operator=operator, most=most)
+    return row, panel(counter, row, quantity=quantity, operator=operator, most=most)
 
 
 def once() -> str:
@@ -93,7 +92,7 @@ async def get_offer(request: Req) -> Response[str]:
     if not visit.is_swap(request):
         return render.redirect(request, wanted.url(pick=request.query_params.get("pick", "")), seen.cookies)
     counter = await open_counter(request, seen)
-    row, found = await chosen_panel(counter, wanted.pick, request.query_params)
+    row, found = chosen_panel(counter, wanted.pick, request.query_params)
     if row is None:
         raise NotFound
     return render.part(

@@ -7,7 +7,6 @@ from ringlet.errors import ValidationFailed
 from ringlet.people import sessions
 from ringlet.web.pages import render, visit
 from ringlet.web.pages.visit import LANGUAGE, MONTH_S, Req, cookie
-from ringlet.web.pages.words import LANGUAGES
 
 
 @post("/mode", include_in_schema=False, status_code=200)
@@ -36,7 +35,7 @@ async def post_language(request: Req) -> Response[str]:
     """The language of the pages, for this browser, and for the person who is signed in."""
     seen = await visit.begin(request)
     form = await visit.form(request, seen)
-    language = _one_of(form, "language", tuple(LANGUAGES))
+    language = _one_of(form, "language", tuple(visit.offers(seen.brand)))
     if seen.visitor is not None:
         await sessions.set_preferences(seen.desk, seen.visitor, language=language)
     seen.cookies.append(cookie(LANGUAGE, language, 12 * MONTH_S))

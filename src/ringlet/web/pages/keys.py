@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +16,7 @@ from ringlet.people import keys
 from ringlet.people.keys import KeyLine, NewKey
 from ringlet.people.visitor import Visitor
 from ringlet.web.api import office
-from ringlet.web.pages import render, visit
+from ringlet.web.pages import asked, render, visit
 from ringlet.web.pages.account import proven, refuse
 from ringlet.web.pages.visit import Form, Req, Visit
 
@@ -119,14 +118,11 @@ def _end_of(text: str, person: Visitor) -> datetime | None:
 
 
 def _cap(text: str) -> int | None:
-    """An amount in micro-units, with a point or a comma."""
+    """An amount in micro-units. Refuses: ValidationFailed."""
     if not text:
         return None
-    try:
-        micros = money.to_micros(Decimal(text.replace(",", ".")))
-    except (InvalidOperation, ValueError):
-        micros = 0
-    if not 0 < micros <= keys.CAP_MAX_MICROS:
+    micros = asked.micros(text)
+    if micros is None or micros > keys.CAP_MAX_MICROS:
         raise ValidationFailed("An amount above zero is needed, such as 5.00", field="daily_cap")
     return micros
 

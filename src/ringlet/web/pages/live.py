@@ -37,7 +37,7 @@ async def get_live(request: Req) -> Response[str]:
     seen = await visit.begin(request)
     panel = await live_cards.panel(seen)
     if not visit.is_swap(request):
-        return await render.page(request, seen, "live.html", panel=panel, clock=clock)
+        return await render.page(request, seen, "live.html", balance=panel.balance, panel=panel, clock=clock)
     known = request.query_params.get("seen", "")
     if known == panel.version:
         return Response("", status_code=204, headers=render.HEADERS)
@@ -57,7 +57,7 @@ async def get_live_card(request: Req, activation_id: FromPath[str]) -> Response[
     if not visit.is_swap(request):
         card, balance = await live_cards.card(seen, public_id)
         panel = Panel([card], int(card.moment != "over"), is_full=False, version="", balance=balance)
-        return await render.page(request, seen, "live.html", panel=panel, clock=clock)
+        return await render.page(request, seen, "live.html", balance=balance, panel=panel, clock=clock)
     return await _answer(seen, public_id)
 
 

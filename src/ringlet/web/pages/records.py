@@ -66,8 +66,8 @@ class Asked(msgspec.Struct, frozen=True):
             states=STATES.get(self.state, ()),
             service=self.service or None,
             country=int(self.country) if self.country else None,
-            since=_midnight(self.since, time_zone) if self.since else None,
-            until=_midnight(self.until, time_zone, days=1) if self.until else None,
+            since=midnight(self.since, time_zone) if self.since else None,
+            until=midnight(self.until, time_zone, days=1) if self.until else None,
             text=self.q or None,
         )
 
@@ -96,7 +96,13 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def _midnight(day: str, time_zone: str, days: int = 0) -> datetime:
+def day(text: str) -> str:
+    """A day as an address spells it, or nothing when it is none."""
+    return _if(_is_day(text), text)
+
+
+def midnight(day: str, time_zone: str, days: int = 0) -> datetime:
+    """The beginning of a day, or of one so many days later, where the reader is."""
     at = date.fromisoformat(day) + timedelta(days=days)
     return datetime.combine(at, time(), ZoneInfo(time_zone))
 

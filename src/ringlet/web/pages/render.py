@@ -12,7 +12,8 @@ from litestar.datastructures import Cookie
 from markupsafe import Markup
 
 from ringlet import ledger
-from ringlet.web.pages import assets, faults, words
+from ringlet.ledger import Balance
+from ringlet.web.pages import assets, faults, masked, words
 from ringlet.web.pages.visit import Req, SeeOther, Visit, cookie, is_swap
 
 POLICY = (
@@ -59,16 +60,17 @@ def icon(name: str, *, mirrors: bool = False) -> Markup:
     )
 
 
-async def page(request: Req, visit: Visit, template: str, status: int = 200, **context: Any) -> Response[str]:
-    """A whole page in its frame. For the frame it reads the visitor's balance, by one indexed query."""
+async def page(
+    request: Req, visit: Visit, template: str, status: int = 200, *, balance: Balance | None = None, **context: Any
+) -> Response[str]:  # fmt: skip
+    """A whole page in its frame, which shows the visitor's balance; one query reads it when the handler has not."""
     visitor = visit.visitor
-    balance = None
-    if visitor is not None and not visitor.awaits_second_factor:
+    if balance is None and visitor is not None and not visitor.awaits_second_factor:
         async with visit.desk.db.connection() as tx:
             balance = await ledger.balance(tx, visitor.wallet_id)
     flash = _flash(request, visit)
     # "refused" is None unless the handler passes one: forms show a refused answer in the place of their help.
-    found = {"refused": None, **context}
+    found = {"refused": None, **_shown(visit, context)}
     text = environment(visit.words.language).get_template(template).render(
         visit=visit, visitor=visitor, balance=balance, shop=visit.desk.settings.name, path=request.scope["path"],
         form_token=visit.form_token, flash=flash, **found,
@@ -76,9 +78,14 @@ async def page(request: Req, visit: Visit, template: str, status: int = 200, **c
     return answer(visit, text, status)
 
 
+def _shown(visit: Visit, context: dict[str, Any]) -> dict[str, Any]:
+    """Messages are not for staff who look through their customer's eyes."""
+    return context if visit.look is None else masked.hide(context)
+
+
 def part(visit: Visit, template: str, status: int = 200, **context: Any) -> Response[str]:
     """A piece of a page that htmx puts in its place."""
-    found = {"refused": None, "visitor": visit.visitor, **context}
+    found = {"refused": None, "visitor": visit.visitor, **_shown(visit, context)}
     text = (
         environment(visit.words.language)
         .get_template(template)

@@ -77,10 +77,11 @@ async def post_totp(request: Req) -> Response[str]:
         offer = await totp.begin_totp(seen.desk, person)
     except (ValidationFailed, Forbidden) as refused:
         return await _refuse(request, seen, refused)
-    return await render.page(request, seen, "security_totp.html", **_drawn(offer))
+    return await render.page(request, seen, "security_totp.html", **drawn(offer))
 
 
-def _drawn(offer: TotpOffer) -> dict[str, Any]:
+def drawn(offer: TotpOffer) -> dict[str, Any]:
+    """An offer as a page shows it: the secret in groups, and the picture of its link."""
     groups = [offer.secret[at : at + 4] for at in range(0, len(offer.secret), 4)]
     # The picture is made by segno out of squares alone; nothing of it was typed by anybody.
     return {"offer": offer, "picture": Markup(offer.svg), "secret": " ".join(groups)}  # noqa: S704
@@ -98,7 +99,7 @@ async def post_totp_code(request: Req) -> Response[str]:
         offer = await totp.offered_totp(seen.desk, person) if person.is_confirmed else None
         if offer is None:
             return await _refuse(request, seen, refused)
-        return await refuse(request, seen, "security_totp.html", refused, **_drawn(offer))
+        return await refuse(request, seen, "security_totp.html", refused, **drawn(offer))
     return await _shown(request, seen, codes, seen.words.gettext("The authenticator app is set up."))
 
 
@@ -162,6 +163,18 @@ async def post_passkey(request: Req) -> Response[str]:
     return await _shown(request, seen, added.recovery_codes, seen.words.gettext("The passkey is added."))
 
 
+@post("/profile/security/passkeys/{passkey_id:int}/name", include_in_schema=False, status_code=200)
+async def post_passkey_name(request: Req, passkey_id: FromPath[int]) -> Response[str]:
+    """What the owner calls it. Refuses: NotFound (also somebody else's)."""
+    seen = await visit.begin(request)
+    form = await visit.form(request, seen)
+    try:
+        await passkeys.rename_passkey(seen.desk, seen.signed_in(), passkey_id, form.text("name"))
+    except ValidationFailed as refused:
+        return await _refuse(request, seen, refused)
+    return render.go(request, seen, HOME, seen.words.gettext("Saved."))
+
+
 @post("/profile/security/passkeys/{passkey_id:int}/remove", include_in_schema=False, status_code=200)
 async def post_passkey_removal(request: Req, passkey_id: FromPath[int]) -> Response[str]:
     """Refuses: NotFound (also somebody else's)."""
@@ -200,5 +213,5 @@ async def post_end_others(request: Req) -> Response[str]:
 
 HANDLERS: list[ControllerRouterHandler] = [
     get_security, post_password, post_totp, post_totp_code, post_totp_removal, post_codes, post_passkey_options,
-    post_passkey, post_passkey_removal, post_end, post_end_others,
+    post_passkey, post_passkey_name, post_passkey_removal, post_end, post_end_others,
 ]  # fmt: skip

@@ -1,14 +1,17 @@
 """Signing up, in and out. An address that has an account and one that has none look the same on every page here."""
 
+from typing import Any
+
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from ringlet.errors import RateLimited, Unauthorized, ValidationFailed
-from ringlet.people import sessions, sign_in, sign_up
-from ringlet.web.pages import recover, render, second_factor, visit
+from ringlet.people import acceptable_use, proof_of_work, sessions, sign_in, sign_up
+from ringlet.web.pages import recover, render, rules, second_factor, visit
 from ringlet.web.pages.account import onward_of, refuse, sender, with_next
-from ringlet.web.pages.visit import Form, Req
+from ringlet.web.pages.report import PROOF
+from ringlet.web.pages.visit import Form, Req, Visit
 
 
 @get("/sign-in", include_in_schema=False)
@@ -63,7 +66,15 @@ async def get_sign_up(request: Req) -> Response[str]:
     seen = await visit.begin(request)
     if seen.visitor is not None:
         return render.redirect(request, "/", seen.cookies)
-    return await render.page(request, seen, "sign_up.html", form=Form([]))
+    return await render.page(request, seen, "sign_up.html", form=Form([]), **(await _asked(seen)))
+
+
+async def _asked(seen: Visit) -> dict[str, Any]:
+    """What signing up asks for besides an address and a password."""
+    return {
+        "rules": await acceptable_use.shown(seen.desk),
+        "asks_for_work": await proof_of_work.is_asked(seen.desk),
+    }
 
 
 @post("/sign-up", include_in_schema=False, status_code=200)
@@ -74,10 +85,11 @@ async def post_sign_up(request: Req) -> Response[str]:
     try:
         await sign_up.sign_up(
             seen.desk, form.text("email"), form.get("password", ""), language=seen.words.language,
-            address=sender(request)[0], translate=seen.words.gettext,
+            address=sender(request)[0], translate=seen.words.gettext, agreed=rules.agreed(form),
+            proof=form.text(PROOF),
         )  # fmt: skip
     except (ValidationFailed, RateLimited) as refused:
-        return await refuse(request, seen, "sign_up.html", refused, form=form)
+        return await refuse(request, seen, "sign_up.html", refused, form=form, **(await _asked(seen)))
     return render.redirect(request, "/sign-up/sent", seen.cookies)
 
 

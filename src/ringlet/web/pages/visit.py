@@ -1,5 +1,8 @@
 """Who looks at a page: the session cookie, the language, and the token without which no form is taken.
 
+Staff may look through a customer's eyes (`backoffice/impersonate.py`). Then `begin` answers with that customer, here and
+for every page at once: it refuses all but the pages of `eyes.PAGES`, and every request that could change something.
+
 A form's token is an HMAC of the visit's cookie: a stranger's page cannot know it, and after signing in (a new
 cookie) an older one is worth nothing. Unsafe requests that say they come from another site are refused before that.
 """
@@ -7,30 +10,36 @@ cookie) an older one is worth nothing. Unsafe requests that say they come from a
 import base64
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from litestar import Request
-from litestar.datastructures import Cookie
+from litestar.datastructures import Cookie, UploadFile
 
+from ringlet.backoffice import impersonate
+from ringlet.backoffice.impersonate import Look
+from ringlet.brands import Brand
 from ringlet.desk import Desk
 from ringlet.errors import Forbidden, RingletError, ValidationFailed
 from ringlet.people import sessions
 from ringlet.people.visitor import Visitor
 from ringlet.web.api import Office
-from ringlet.web.pages import words
+from ringlet.web.pages import eyes, words
 from ringlet.web.pages.words import Words
 
 Req = Request[Any, Any, Any]
 SESSION = "__Host-session"
 #: before somebody signs in: nothing but the ground of the form's token
 GUEST = "__Host-guest"
+#: beside the session of a member of the staff who looks through a customer's eyes
+LOOK = "__Host-look"
 LANGUAGE = "language"
 MONTH_S = 30 * 24 * 3600
 FORM_FIELD = "form_token"
 FORM_FIELDS_MAX = 200
 SAME_SITE = {"same-origin", "none", ""}
+SAFE = frozenset({"GET", "HEAD"})
 
 
 class SeeOther(RingletError):  # noqa: N818 - an answer, not an error
@@ -45,19 +54,38 @@ class SeeOther(RingletError):  # noqa: N818 - an answer, not an error
 class Visit:
     """One request of a person, signed in or not. `cookies` go with whatever is answered."""
 
+    #: in the words of the brand
     desk: Desk
+    brand: Brand
     visitor: Visitor | None
     ground: str
     words: Words
     cookies: list[Cookie] = field(default_factory=list)
     #: a sentence that the next page shows, and its tone (good, bad)
     flash: tuple[str, str] | None = None
+    #: whose eyes a member of the staff looks through; the visitor is that customer
+    look: Look | None = None
+    #: the ground of the forms that leave the look: the session of who looks
+    staff_ground: str = ""
 
     @property
     def form_token(self) -> str:
         """What every form of this visit carries."""
-        made = hmac.digest(self.desk.settings.secret, b"form\0" + self.ground.encode(), "sha256")
+        return self._form_token(self.ground)
+
+    @property
+    def leave_token(self) -> str:
+        """What the form carries that ends a look."""
+        return self._form_token(self.staff_ground)
+
+    def _form_token(self, ground: str) -> str:
+        made = hmac.digest(self.desk.settings.secret, b"form\0" + ground.encode(), "sha256")
         return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+    @property
+    def languages(self) -> dict[str, str]:
+        """Those that the brand's pages come in."""
+        return offers(self.brand)
 
     def signed_in(self) -> Visitor:
         """The person; who is not signed in, or not with all factors, is sent there first (SeeOther)."""
@@ -84,16 +112,57 @@ def cookie(name: str, value: str, max_age_s: int) -> Cookie:
     )
 
 
-async def begin(request: Req) -> Visit:
-    """Who asks. Refuses: ServiceUnavailable."""
+async def begin(request: Req, *, is_refusal: bool = False) -> Visit:
+    """Who asks. Refuses: ServiceUnavailable; Forbidden or SeeOther for a look at what is not shown to staff, unless
+    what is made now `is_refusal` itself.
+    """
+    seen = await _begin(request)
+    token = request.cookies.get(LOOK, "")
+    if not token or _is_admin(request.scope["path"]):
+        return seen
+    return await _look(request, seen, token, is_refusal=is_refusal)
+
+
+def _is_admin(path: str) -> bool:
+    """The staff's own side, which nobody else's eyes are for."""
+    return path == "/admin" or path.startswith("/admin/")
+
+
+async def _look(request: Req, seen: Visit, token: str, *, is_refusal: bool) -> Visit:
+    """The visit through the eyes that the cookie names. With a cookie that is no good (any more) nothing is changed
+    either: who sent a form from a page of the customer's must not act on an account of his own.
+    """
+    found = None if seen.visitor is None else await impersonate.find(seen.desk, seen.visitor, token)
+    if found is not None:
+        brand = seen.desk.brands.get(found.visitor.brand_id)
+        seen = replace(
+            seen, desk=seen.desk.wearing(brand), brand=brand, visitor=found.visitor, ground=token, look=found,
+            staff_ground=seen.ground,
+        )  # fmt: skip
+    elif seen.visitor is None or seen.visitor.role is None:
+        seen.cookies.append(cookie(LOOK, "", 0))
+    elif not is_refusal:
+        raise SeeOther("/admin/look/over")
+    if not is_refusal and (
+        request.method not in SAFE or (found and request.scope["path_template"] not in eyes.PAGES)
+    ):
+        raise Forbidden(eyes.REFUSED)
+    return seen
+
+
+async def _begin(request: Req) -> Visit:
     office: Office = request.app.state.office
     token = request.cookies.get(SESSION, "")
-    visitor = await sessions.find(office.desk, token) if token else None
-    language = _language(request, visitor)
+    brand = office.desk.brands.of_host(request.headers.get("host", ""))
+    desk = office.desk.wearing(brand)
+    visitor = await sessions.find(desk, token) if token else None
+    if visitor is not None and visitor.brand_id != brand.id:
+        visitor = None  # a customer of another brand is nobody here
+    language = _language(request, visitor, brand)
     if visitor is not None:
-        return Visit(office.desk, visitor, token, words.words(language))
+        return Visit(desk, brand, visitor, token, words.words(language))
     ground = request.cookies.get(GUEST, "")
-    visit = Visit(office.desk, None, ground, words.words(language))
+    visit = Visit(desk, brand, None, ground, words.words(language))
     if not ground:
         visit.ground = secrets.token_urlsafe(24)
         visit.cookies.append(cookie(GUEST, visit.ground, MONTH_S))
@@ -102,10 +171,17 @@ async def begin(request: Req) -> Visit:
     return visit
 
 
-def _language(request: Req, visitor: Visitor | None) -> str:
+def _language(request: Req, visitor: Visitor | None, brand: Brand) -> str:
     asked = request.query_params.get("lang") or (visitor.language if visitor else "")
     asked = asked or request.cookies.get(LANGUAGE, "")
-    return asked if asked in words.LANGUAGES else words.choose(request.headers.get("accept-language", ""))
+    offered = offers(brand)
+    return asked if asked in offered else words.choose(request.headers.get("accept-language", ""), offered)
+
+
+def offers(brand: Brand) -> dict[str, str]:
+    """The languages that a brand's pages come in: code → own name."""
+    chosen = {code: own for code, own in words.LANGUAGES.items() if code in brand.languages}
+    return chosen or words.LANGUAGES
 
 
 class Form(dict[str, str]):
@@ -136,10 +212,27 @@ async def form(request: Req, visit: Visit) -> Form:
     if any("\0" in key or "\0" in value for key, value in pairs):
         raise ValidationFailed("This form cannot be read")
     sent = Form(pairs)
-    token = request.headers.get("x-form-token") or sent.get(FORM_FIELD, "")
+    check_token(visit, request.headers.get("x-form-token") or sent.get(FORM_FIELD, ""))
+    return sent
+
+
+async def upload(request: Req, visit: Visit, name: str) -> bytes:
+    """The file of a form that carries one and nothing else, as `form`. Refuses: Forbidden, ValidationFailed."""
+    if request.headers.get("sec-fetch-site", "") not in SAME_SITE:
+        raise Forbidden("This form was sent from another site")
+    sent = await request.form()
+    token = sent.get(FORM_FIELD, "")
+    check_token(visit, token if isinstance(token, str) else "")
+    file = sent.get(name)
+    if not isinstance(file, UploadFile):
+        raise ValidationFailed("Choose a file", field=name)
+    return await file.read()
+
+
+def check_token(visit: Visit, token: str) -> None:
+    """Refuses: Forbidden, when the token is none of this visit's."""
     if not hmac.compare_digest(token.encode(), visit.form_token.encode()):
         raise Forbidden("This page has become old: load it again, then send the form once more")
-    return sent
 
 
 def local(path: str | None, default: str = "/") -> str:

@@ -3,7 +3,6 @@
 import base64
 import hmac
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 
 from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
@@ -11,12 +10,12 @@ from litestar.types import ControllerRouterHandler
 from ringlet import ledger, money, statement
 from ringlet.activations import history
 from ringlet.errors import ValidationFailed
-from ringlet.web.pages import export, records, render, visit
+from ringlet.web.pages import asked, export, records, render, visit
 from ringlet.web.pages.records import Names
 from ringlet.web.pages.visit import Form, Req, Visit
 from ringlet.webhooks import alerts
 
-MARK_MAX = Decimal(1_000_000_000)
+MARK_MAX_MICROS = 10**15
 CURSOR_PARTS = 3
 
 
@@ -45,15 +44,17 @@ def _mark(text: str, seen: Visit) -> int | None:
     """Refuses: ValidationFailed."""
     if not text:
         return None
-    try:
-        amount = Decimal(text.replace(",", ".")) if text.isascii() else Decimal(0)
-        mark_micros = money.to_micros(amount) if amount <= MARK_MAX else 0
-    except (InvalidOperation, ValueError):
-        mark_micros = 0
-    if mark_micros <= 0:
+    mark_micros = asked.micros(text)
+    if mark_micros is None or mark_micros > MARK_MAX_MICROS:
         said = seen.words.gettext("An amount such as 5 or 2.50, or nothing for no alert.")
         raise ValidationFailed(said, field="mark")
     return mark_micros
+
+
+def _kinds(seen: Visit) -> list[str]:
+    """What a statement can be filtered by: a reseller has earnings too."""
+    is_reseller = bool(seen.desk.brands.owned_by(seen.signed_in().customer_id))
+    return [each for each in statement.KINDS if is_reseller or each not in statement.RESALE_KINDS]
 
 
 async def _page(
@@ -72,9 +73,10 @@ async def _page(
         part = await statement.part(tx, person.wallet_id, kinds, before=before, left_micros=left_micros)
     typed = form.text("mark") if form is not None else "" if mark is None else str(money.to_amount(mark))
     return await render.page(
-        request, seen, "wallet.html", status, wallet=wallet, open_count=open_count, spent=spent, part=part,
-        kind=kind if kind in statement.KINDS else "", kinds=statement.KINDS, typed=typed, refused=refused,
+        request, seen, "wallet.html", status, balance=wallet, wallet=wallet, open_count=open_count, spent=spent, part=part,
+        kind=kind if kind in statement.KINDS else "", kinds=_kinds(seen), typed=typed, refused=refused,
         older=_write_cursor(seen, part), is_first=before is None, names=Names(seen.words),
+        credit_text=seen.desk.settings.credit_text,
     )  # fmt: skip
 
 

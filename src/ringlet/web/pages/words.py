@@ -2,6 +2,7 @@
 them. A catalogue is read from its .po file at the start; nothing is compiled or committed twice.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -104,8 +105,8 @@ def words(language: str) -> Words:
     return Words(language)
 
 
-def choose(accepted: str) -> str:
-    """The first of the languages of an Accept-Language header that we speak; English otherwise."""
+def choose(accepted: str, offered: Mapping[str, str] = LANGUAGES) -> str:
+    """The first of the languages of an Accept-Language header that are offered; otherwise English, or the first one."""
     wanted = []
     for part in accepted[:500].split(","):
         name, _, rest = part.strip().partition(";")
@@ -114,7 +115,8 @@ def choose(accepted: str) -> str:
         except ValueError:
             weight = 0.0
         wanted.append((-weight, name.partition("-")[0].lower()))
-    return next((name for weight, name in sorted(wanted, key=_weight) if weight and name in LANGUAGES), "en")
+    usual = "en" if "en" in offered else next(iter(offered))
+    return next((name for weight, name in sorted(wanted, key=_weight) if weight and name in offered), usual)
 
 
 def _weight(pair: tuple[float, str]) -> float:

@@ -1,0 +1,64 @@
+"""Databases to test on: copies of one that is migrated, of one with a small shop, and of a demo after its first start."""
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tests.site import Shop, Site
+
+
+@contextlib.contextmanager
+def fresh_database(cluster: str, template: str) -> Iterator[str]:
+    """A copy of the template for as long as the block runs."""
+    name = f"ringlet_test_{secrets.token_hex(6)}"
+    with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
+        names = (sql.Identifier(name), sql.Identifier(template))
+        connection.execute(sql.SQL("create database {} template {}").format(*names))
+        yield cluster.format(name)
+        connection.execute(sql.SQL("drop database {} (force)").format(names[0]))
+
+
+def copyable(cluster: str, url: str) -> str:
+    """The name of this database, to which nobody is connected from now on: only such a one can be copied."""
+    name = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+    with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("alter database {} with allow_connections false").format(sql.Identifier(name))
+        )
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name]
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A database to copy, and the shop that every copy has in it."""
+
+    database: str
+    shop: Shop
+
+
+@dataclass(frozen=True)
+class DemoHome:
+    """What the first start of a demo has made."""
+
+    database: str
+    home: Path
+
+    @contextlib.contextmanager
+    def site(self, folder: Path, cluster: str, **environment: str) -> Iterator[Site]:
+        """A demo of the block's own, not started yet, with everything in it."""
+        shutil.copytree(self.home, folder / "home")
+        with fresh_database(cluster, self.database) as url:
+            site = Site(folder / "home", url, **environment)
+            try:
+                yield site
+            finally:
+                site.stop()
