@@ -23,7 +23,7 @@ pytest_plugins = ("tests.browser", "tests.pages_rig")
 LONG = frozenset({
     "test_pages_axe", "test_pages_journeys", "test_pages_docs_samples", "test_pages_live_browser", "test_model",
     "test_schemathesis", "test_failpoints", "test_supplier_faults", "test_webhook_faults", "test_kill", "test_database_down",
-    "test_admin_wizard",
+    "test_admin_wizard", "test_admin_axe",
 })  # fmt: skip
 #: of this worker, when several share a server
 TEMPLATE = "ringlet_test_template" + os.environ.get("PYTEST_XDIST_WORKER", "")

@@ -154,3 +154,28 @@ def _asking_for(language: str) -> Any:
         )
 
     return ask
+
+
+async def run_shop(browser: Browser, site: Site, objects: Mapping[str, str]) -> Life:
+    """The shop's side: its owner, the same one looking through his customer's eyes, and that customer."""
+    visitors = Visitors(browser)
+    states = {}
+    for who, name in (("customer", "client"), ("admin", "admin"), ("looker", "admin")):
+        page = await visitors(site.url)
+        await sign_in(page, site, site.demo[f"{name}_email"], site.demo[f"{name}_password"])
+        if who == "looker":
+            await _look_through(page, objects["customer_id"])
+        states[who] = await page.context.storage_state()
+    await visitors.end()
+    return Life(states, objects)
+
+
+async def _look_through(page: Page, customer_id: str) -> None:
+    await page.goto(f"/admin/customers/{customer_id}")
+    form = page.locator(f'form[action="/admin/customers/{customer_id}/look"]')
+    await form.locator("xpath=ancestor::details").evaluate_all(
+        "(all) => { for (const one of all) one.open = true; }"
+    )
+    await form.locator("[name=reason]").fill("Ticket 7")
+    await form.locator("button").click()
+    await page.locator(".band").wait_for()

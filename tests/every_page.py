@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringlet.brands import PAGES as LEGAL
+from ringlet.web.admin.routes import router as admin_router
 from ringlet.web.pages.docs_text import PAGES as DOCUMENTS
 from ringlet.web.pages.routes import router
 
@@ -26,6 +27,8 @@ OF_GUESTS = {
 }  # fmt: skip
 OF_HALF = {"/second-factor"}
 OF_ALL = {"/", "/docs", "/docs/api"}
+#: only for who has a brand of his own; the shop's side has its own life (`admin_looks`)
+OF_RESELLERS = {"/shop"}
 #: not there until the operator has written them
 UNWRITTEN = {f"/{each}" for each in LEGAL}
 MISSING = "/there-is-no-such-page"
@@ -54,13 +57,24 @@ class Look:
 def looks() -> list[Look]:
     """The pages that an address leads to, each once for everybody who sees another one there."""
     found = [Look("missing", MISSING, status=404), Look("missing-guest", MISSING, "guest", status=404)]
-    for path in sorted(_paths() - NOT_LOOKED_AT - PARTS - UNWRITTEN):
-        name = "-".join(re.findall(r"[\w.-]+", re.sub(r"\{\w+_id\}", "one", path))) or "home"
+    for path in sorted(_paths() - NOT_LOOKED_AT - PARTS - UNWRITTEN - OF_RESELLERS):
+        name = _name(path)
         if path in OF_ALL:
             found += [Look(name, path), Look(f"{name}-guest", path, "guest")]
         else:
             found.append(Look(name, path, _who(path)))
     return found
+
+
+def admin_looks() -> list[Look]:
+    """The pages of the shop's side, and those of customers that it brings about."""
+    paths = {route.path_format for route in admin_router.routes if "GET" in route.methods}
+    pages = sorted(path for path in paths if not path.endswith((".csv", ".json")))
+    return [*(Look(_name(path), path, "admin") for path in pages), *ADMIN_MOMENTS]
+
+
+def _name(path: str) -> str:
+    return "-".join(re.findall(r"[\w.-]+", re.sub(r"\{\w+_id\}", "one", path))) or "home"
 
 
 def _paths() -> set[str]:
@@ -96,6 +110,16 @@ def _sends(action: str) -> Prepare:
 async def _opens_all(page: Any) -> None:
     """Everything that is folded away."""
     await page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+
+
+def _previews(action: str) -> Prepare:
+    """A form of prices filled in, and what it would come to."""
+
+    async def prepare(page: Any) -> None:
+        await page.locator('input[name="value"]').fill("35")
+        await _sends(action)(page)
+
+    return prepare
 
 
 async def _opens_menu(page: Any) -> None:
@@ -139,3 +163,29 @@ MOMENTS = (
       for path in ("/", "/live", "/history", "/wallet", "/webhooks", "/developers", "/profile")),
     *(Look(f"{path.strip('/') or 'home'}-test", path, "rehearsal") for path in ("/", "/wallet", "/developers")),
 )  # fmt: skip
+#: pages of the shop's side as they become, and what others see of it
+ADMIN_MOMENTS = (
+    Look("admin-welcome-factor", "/admin/welcome/factor", "admin"),
+    Look("admin-customers-one-open", "/admin/customers/{customer_id}", "admin", prepare=_opens_all),
+    Look("admin-customers-nobody", "/admin/customers?q=nobody+at+all", "admin"),
+    Look("admin-orders-one-open", "/admin/orders/{order_id}", "admin", prepare=_opens_all),
+    Look("admin-orders-nothing", "/admin/orders?q=nothing+of+the+kind", "admin"),
+    Look("admin-suppliers-one-open", "/admin/suppliers/{source_id}", "admin", prepare=_opens_all),
+    Look("admin-pricing-why-told", "/admin/pricing/why?service=wa&country=6", "admin"),
+    Look(
+        "admin-pricing-rule-shown", "/admin/pricing/rule", "admin", prepare=_previews("/admin/pricing/rule")
+    ),
+    Look("admin-figures-service", "/admin/figures?by=service&period=month", "admin"),
+    Look("admin-log-checked", "/admin/log?check=1", "admin"),
+    Look("admin-reports-done", "/admin/reports?done=1", "admin"),
+    Look(
+        "admin-policy-check-told",
+        "/admin/policy/check?account=demo@ringlet.example&service=ub&country=6",
+        "admin",
+    ),
+    Look("admin-brands-house", "/admin/brands/1", "admin"),
+    Look("admin-brands-house-colours", "/admin/brands/1/colours", "admin"),
+    Look("admin-missing", "/admin/orders/nothing", "admin", status=404),
+    *(Look(f"look-{path.strip('/') or 'home'}", path, "looker") for path in ("/", "/history", "/wallet")),
+    Look("shop", "/shop"),
+)

@@ -14,14 +14,17 @@ from pathlib import Path
 from playwright.async_api import Browser, Error
 
 from tests.browser import HEIGHTS, NARROW, WIDE, chromium, no_sideways_scroll
-from tests.demo_life import Eyes, live
-from tests.every_page import MOMENTS, SETTLE_MS, Look, looks
+from tests.demo_life import Eyes, Life, live, run_shop
+from tests.every_page import MOMENTS, SETTLE_MS, Look, admin_looks, looks
+from tests.shop_life import trading
 from tests.site import Site
 
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
 SIZES = list(itertools.product((WIDE, NARROW), ("light", "dark")))
 SCREENS_MAX = 3
-LOOKS = (*looks(), *MOMENTS)
+OF_CUSTOMERS = (*looks(), *MOMENTS)
+OF_THE_SHOP = tuple(admin_looks())
+LOOKS = (*OF_CUSTOMERS, *OF_THE_SHOP)
 
 
 async def photograph(eyes: Eyes, look: Look) -> list[str]:
@@ -80,11 +83,25 @@ async def contact_sheet(browser: Browser) -> None:
 async def take(site: Site, names: list[str]) -> list[str]:
     """The pictures of these pages, or of all; returns what there is to report."""
     async with chromium() as browser:
-        eyes = Eyes(browser, site, await live(browser, site))
-        eyes.visitors.allow("status of 4")  # pages that are not there, forms that are refused
-        reports = [await photograph(eyes, look) for look in LOOKS if not names or look.name in names]
-        await eyes.visitors.end()
+        reports = []
+        if asked := _asked(OF_CUSTOMERS, names):
+            reports += await _seen(browser, site, await live(browser, site), asked)
+        if asked := _asked(OF_THE_SHOP, names):  # last: what the shop announces stands on every page
+            async with trading(site) as objects:
+                reports += await _seen(browser, site, await run_shop(browser, site, objects), asked)
         await contact_sheet(browser)
+    return reports
+
+
+def _asked(there_are: tuple[Look, ...], names: list[str]) -> list[Look]:
+    return [look for look in there_are if not names or look.name in names]
+
+
+async def _seen(browser: Browser, site: Site, life: Life, asked: list[Look]) -> list[str]:
+    eyes = Eyes(browser, site, life)
+    eyes.visitors.allow("status of 4")  # pages that are not there, forms that are refused
+    reports = [await photograph(eyes, look) for look in asked]
+    await eyes.visitors.end()
     return [each for report in reports for each in report]
 
 

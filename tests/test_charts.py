@@ -32,6 +32,11 @@ def test_an_axis_has_round_steps_that_enclose_everything(low: float, high: float
     assert charts.ticks(low, high) == pytest.approx(marks)
 
 
+def test_a_step_is_written_as_people_write_it() -> None:
+    """0.3, and not what a sum of binary fractions makes of it."""
+    assert [repr(step) for step in charts.ticks(0, 0.35)] == ["0.0", "0.1", "0.2", "0.3", "0.4"]
+
+
 def test_bars_are_as_high_as_their_values() -> None:
     """Twice the value is twice the height; the smallest that is there can be seen, and what is not there has none."""
     found = rects(drawn([10, 20, 0.0001, 0, None]), "up")

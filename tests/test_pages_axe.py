@@ -27,6 +27,11 @@ async def eyes(browser: Any, demo_site: Site) -> AsyncIterator[Eyes]:
 @pytest.mark.parametrize("look", [*looks(), *MOMENTS], ids=lambda look: look.name)
 async def test_everybody_can_use_the_page(eyes: Eyes, look: Look, language: str) -> None:
     """Nothing serious or critical for axe-core, nothing to scroll sideways, and the direction that is read."""
+    await check_page(eyes, look, language)
+
+
+async def check_page(eyes: Eyes, look: Look, language: str) -> None:
+    """One page, loaded once: both sizes and both schemes of it."""
     page = await eyes.on(look, language)
     assert await page.get_attribute("html", "dir") == DIRECTIONS[language]
     assert await page.get_attribute("html", "lang") == language

@@ -54,6 +54,7 @@ function listen() {
 }
 // A browser keeps few connections to one place: of all tabs the one that was looked at last listens for the others.
 async function lead(steal) {
+  if (document.querySelector(".band.look")) return; // who looks through somebody's eyes hears nothing
   if (!navigator.locks) return listen();
   await navigator.locks.request("live", { steal }, () => new Promise(listen)).catch(() => {});
   source?.close();

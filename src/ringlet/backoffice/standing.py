@@ -29,9 +29,9 @@ async def _set_frozen(desk: Desk, actor: Actor, customer_id: int, text: str, *, 
     async with desk.db.transaction() as tx:
         await dossier.customer(tx, customer_id)
         if not await accounts.set_frozen(tx, customer_id, is_frozen=is_frozen):
-            raise ValidationFailed(
-                "This account is frozen already" if is_frozen else "This account is not frozen"
-            )
+            if is_frozen:
+                raise ValidationFailed("This account is frozen already")
+            raise ValidationFailed("This account is not frozen")
         act = "customer.frozen" if is_frozen else "customer.thawed"
         await acts.write(tx, actor, act, f"customer {customer_id}", reason=reason, customer_id=customer_id)
 

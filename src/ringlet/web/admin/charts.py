@@ -63,7 +63,8 @@ def ticks(low: float, high: float) -> list[float]:
     power = 10 ** math.floor(math.log10(size / TICKS))
     step = next(step * power for step in STEPS if step * power * TICKS >= size * 0.999999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [place * step for place in range(first, max(last, first + 1) + 1)]
+    digits = 2 - math.floor(math.log10(step))  # 3 × 0.1 is 0.30000000000000004
+    return [round(place * step, digits) for place in range(first, max(last, first + 1) + 1)]
 
 
 class _Scale(msgspec.Struct, frozen=True):

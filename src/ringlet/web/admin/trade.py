@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ringlet import canon
+from ringlet import canon, finding
 from ringlet.people.roles import Right, may
 from ringlet.web.pages.visit import Visit
 from ringlet.web.pages.words import Words
@@ -21,7 +21,7 @@ def places(spoken: Words) -> Places:
     """All of them."""
     return Places(
         {each.id: spoken.country(each.iso, each.name) for each in canon.countries().values()},
-        {each.code: each.name for each in canon.services().values()},
+        {code: finding.service_name(code) for code in canon.services()},
     )
 
 

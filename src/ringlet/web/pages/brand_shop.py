@@ -31,8 +31,8 @@ async def get_shop(request: Req) -> Response[str]:
 async def post_price(request: Req, brand_id: FromPath[int]) -> Response[str]:
     """One rule. Refuses: NotFound."""
     seen = await visit.begin(request)
-    brand = _brand(seen, str(brand_id))
     form = await visit.form(request, seen)
+    brand = _brand(seen, str(brand_id))
     try:
         kind = form.text("kind")
         service, country = form.text("service") or None, form.text("country")
@@ -61,8 +61,8 @@ def _value(seen: Visit, kind: str, text: str) -> Decimal:
 async def post_remove(request: Req, brand_id: FromPath[int], rule_id: FromPath[int]) -> Response[str]:
     """Without this rule the next more general one counts. Refuses: NotFound."""
     seen = await visit.begin(request)
-    brand = _brand(seen, str(brand_id))
     await visit.form(request, seen)
+    brand = _brand(seen, str(brand_id))
     await shops.remove_price(
         seen.desk, _actor(request, seen), seen.signed_in().customer_id, brand.id, rule_id
     )
@@ -73,8 +73,8 @@ async def post_remove(request: Req, brand_id: FromPath[int], rule_id: FromPath[i
 async def post_name(request: Req, brand_id: FromPath[int]) -> Response[str]:
     """What the shop is called. Refuses: NotFound."""
     seen = await visit.begin(request)
-    brand = _brand(seen, str(brand_id))
     form = await visit.form(request, seen)
+    brand = _brand(seen, str(brand_id))
     try:
         await shops.rename(
             seen.desk, _actor(request, seen), seen.signed_in().customer_id, brand.id, form.get("name", "")
