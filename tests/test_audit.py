@@ -41,6 +41,7 @@ BREAKS = {
             " select 1, 'credit', 'funding', 'available', 1, 'tx1' from generate_series(1, 2)")],
     "I13": ["insert into idempotency (wallet_id, key, fingerprint, activation_id) values (1, 'k', 'f', 999999)"],
     "I14": ["update activation set due_at = now() - interval '1 hour'"],
+    "I15": ["insert into resale (activation_id, brand_id, wallet_id, share_micros) select id, 1, 2, 5 from activation"],
 }  # fmt: skip
 
 

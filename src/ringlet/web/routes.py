@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, Response, Router
+from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
@@ -90,7 +91,7 @@ def at_desk(app: Litestar, desk: Desk) -> Door:
         tables=PriceTables(desk),
         codes=CodeLists(desk),
     )
-    app.state.update({"office": office, "handler_tables": Tables(desk)})
+    app.state = State({"office": office, "handler_tables": Tables(desk)})
     return Door(app, office)
 
 
