@@ -32,7 +32,7 @@ class Office:
             return await search(tx, act=act)
 
 
-async def employ(desk: Desk, guest: Person, role: str) -> tuple[Person, Wallet]:
+async def employ(desk: Desk, guest: Person, role: str, *, has_factor: bool = True) -> tuple[Person, Wallet]:
     wallet: Wallet = await customer(desk, 0)
     person = await sign(guest, desk, wallet)
     async with desk.db.connection() as tx:
@@ -40,10 +40,11 @@ async def employ(desk: Desk, guest: Person, role: str) -> tuple[Person, Wallet]:
             await tx.execute("select email from customer where id = %s", [wallet.customer_id])
         ).fetchone()
         assert row is not None
-        await tx.execute(
-            "update person set totp_secret = 'x', totp_confirmed_at = now() where customer_id = %s",
-            [wallet.customer_id],
-        )
+        if has_factor:
+            await tx.execute(
+                "update person set totp_secret = 'x', totp_confirmed_at = now() where customer_id = %s",
+                [wallet.customer_id],
+            )
     await staff.appoint(desk, CLI, row[0], role)
     return person, wallet
 

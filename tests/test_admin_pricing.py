@@ -22,9 +22,9 @@ from ringlet.backoffice.pricing_preview import preview
 from ringlet.backoffice.pricing_rules import Asked, Owner
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, ValidationFailed
+from tests.office_rig import employ
 from tests.pages_rig import Got, Person, serving
 from tests.site import Shop, Site
-from tests.test_admin_roles import _employ
 from tests.test_races import customer
 
 EVERYTHING = Asked()
@@ -43,8 +43,8 @@ class Trade:
 @pytest.fixture
 async def trade(desk: Desk, shop: Shop, breaches: None) -> AsyncIterator[Trade]:
     async with serving(desk) as guest:
-        clerk = await _employ(guest, desk, "catalogue", has_factor=True)
-        reader = await _employ(guest, desk, "readonly", has_factor=True)
+        clerk = (await employ(desk, guest, "catalogue"))[0]
+        reader = (await employ(desk, guest, "readonly"))[0]
         yield Trade(desk, shop, clerk, reader)
 
 

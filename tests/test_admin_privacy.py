@@ -7,15 +7,15 @@ import pytest
 from ringlet import acts
 from ringlet.backoffice import privacy, reports
 from ringlet.desk import Desk
+from tests.office_rig import employ
 from tests.pages_rig import Person, serving
 from tests.people_rig import execute
-from tests.test_admin_roles import _employ
 
 
 @pytest.fixture
 async def owner(desk: Desk) -> AsyncIterator[Person]:
     async with serving(desk) as guest:
-        yield await _employ(guest, desk, "owner", has_factor=True)
+        yield (await employ(desk, guest, "owner"))[0]
 
 
 async def _done(desk: Desk) -> list[str]:
@@ -73,7 +73,7 @@ async def test_a_change_asks_who_sends_it(desk: Desk, owner: Person) -> None:
 
 async def test_others_of_the_staff_look_and_change_nothing(desk: Desk, owner: Person) -> None:
     """They see how it is, without a button that would be refused."""
-    reader = await _employ(owner, desk, "readonly", has_factor=True)
+    reader = (await employ(desk, owner, "readonly"))[0]
     page = await reader.get("/admin/privacy")
     assert (page.status, "Make it the new version" in page.text) == (200, False)
 

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ringlet.acts import CLI
 from ringlet.backoffice import staff
 from ringlet.desk import Desk
-from ringlet.ledger import Wallet
 from ringlet.people.roles import ROLES, Right, may
 from ringlet.web.admin.gate import RIGHT
 from ringlet.web.admin.routes import router
+from tests.office_rig import employ
 from tests.pages_rig import Got, Person, serving, sign
 from tests.site import Shop
-from tests.test_races import customer
 
 #: enough that no form is refused for what it lacks, before its right is asked
 FIELDS = {"email": "nobody@example.org", "role": "readonly", "reason": "because", "sure": "yes"}
@@ -71,28 +69,11 @@ async def house(desk: Desk, shop: Shop) -> AsyncIterator[House]:
     async with serving(desk) as guest:
         made = House(desk, guest, await sign(guest, desk, shop.alice), guest)
         for role in ROLES:
-            made.by_role[role] = await _employ(guest, desk, role, has_factor=True)
-        made.bare = await _employ(guest, desk, "owner", has_factor=False)
+            made.by_role[role], _ = await employ(desk, guest, role)
+        made.bare, _ = await employ(desk, guest, "owner", has_factor=False)
         for each in (guest, made.customer, made.bare, *made.by_role.values()):
             await each.get("/docs")
         yield made
-
-
-async def _employ(guest: Person, desk: Desk, role: str, *, has_factor: bool) -> Person:
-    wallet: Wallet = await customer(desk, 0)
-    person = await sign(guest, desk, wallet)
-    async with desk.db.connection() as tx:
-        row = await (
-            await tx.execute("select email from customer where id = %s", [wallet.customer_id])
-        ).fetchone()
-        assert row is not None
-        if has_factor:
-            await tx.execute(
-                "update person set totp_secret = 'x', totp_confirmed_at = now() where customer_id = %s",
-                [wallet.customer_id],
-            )
-    await staff.appoint(desk, CLI, row[0], role)
-    return person
 
 
 async def knock(person: Person, method: str, path: str) -> Got:

@@ -17,10 +17,10 @@ from ringlet.desk import Desk
 from ringlet.supplying import money as purses
 from tests.fakes.supplier import KEY
 from tests.fakes.warehouse import Warehouse
+from tests.office_rig import employ
 from tests.pages_rig import Got, Person, serving
 from tests.suppliers_rig import Upstream, upstream
 from tests.suppliers_rig import serving as serving_supplier
-from tests.test_admin_roles import _employ
 from tests.upstream import NOWHERE, row
 
 UNIT = 1_000_000
@@ -44,9 +44,7 @@ class Yard:
 @pytest.fixture
 async def yard(desk: Desk, breaches: None) -> AsyncIterator[Yard]:
     async with serving(desk) as guest, upstream(desk, "acme", cost="0.10") as up:
-        people = [
-            await _employ(guest, desk, role, has_factor=True) for role in ("catalogue", "finance", "readonly")
-        ]
+        people = [(await employ(desk, guest, role))[0] for role in ("catalogue", "finance", "readonly")]
         yield Yard(desk, up, *people)
 
 

@@ -16,16 +16,16 @@ from ringlet.desk import Desk
 from ringlet.errors import NotFound, ServiceUnavailable
 from ringlet.settings import Settings
 from tests.fakes.mailserver import MailServer
+from tests.office_rig import employ
 from tests.pages_rig import Person, serving
 from tests.site import Shop
 from tests.suppliers_rig import upstream
-from tests.test_admin_roles import _employ
 
 
 @pytest.fixture
 async def owner(desk: Desk, shop: Shop) -> AsyncIterator[Person]:
     async with serving(desk) as guest:
-        yield await _employ(guest, desk, "owner", has_factor=True)
+        yield (await employ(desk, guest, "owner"))[0]
 
 
 async def test_it_shows_what_is_so(desk: Desk, owner: Person, database_url: str, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ async def test_no_secret_is_shown(settings: Settings, database_url: str, shop: S
     words = ["s3cret-of-mail", "key-of-metrics"]
     full = replace(settings, smtp_url=f"smtp://me:{words[0]}@127.0.0.1:2525", metrics_key=words[1])
     async with open_desk(full, database_url) as desk, serving(desk) as guest:
-        got = await (await _employ(guest, desk, "owner", has_factor=True)).get("/admin/system")
+        got = await (await employ(desk, guest, "owner"))[0].get("/admin/system")
     assert got.status == 200
     for word in (*words, full.secret.hex(), database_url):
         assert word not in got.text
@@ -130,7 +130,7 @@ async def test_a_letter_is_really_sent_or_the_reason_shown(
         there = replace(settings, smtp_url=server.url)
         for wanted, told in ((there, "has taken the letter"), (settings, "no mail server is set")):
             async with open_desk(wanted, database_url) as desk, serving(desk) as guest:
-                owner = await _employ(guest, desk, "owner", has_factor=True)
+                owner = (await employ(desk, guest, "owner"))[0]
                 await owner.get("/admin/system")
                 assert told in (await owner.post("/admin/system/letter")).text
         assert len(server.letters) == 1

@@ -10,9 +10,9 @@ from ringlet.accounts import adjust
 from ringlet.backoffice import attention, auditing, tally
 from ringlet.backoffice.attention import Line
 from ringlet.desk import Desk
+from tests.office_rig import employ
 from tests.pages_rig import serving
 from tests.site import Shop
-from tests.test_admin_roles import _employ
 from tests.upstream import NOWHERE, add
 
 #: what goes wrong → the kind of the line, and what it is about
@@ -82,7 +82,7 @@ async def test_a_good_day_is_empty(quiet: Desk) -> None:
     """Nothing to say about a shop that works, and the page says so."""
     assert await attention.lines(quiet) == []
     async with serving(quiet) as guest:
-        owner = await _employ(guest, quiet, "owner", has_factor=True)
+        owner = (await employ(quiet, guest, "owner"))[0]
         got = await owner.get("/admin")
     assert got.status == 200
     assert "All is well" in got.text
@@ -118,7 +118,7 @@ async def test_all_troubles_at_once_are_on_the_page(quiet: Desk) -> None:
             await go_wrong(quiet, statement)
     await go_wrong(quiet, "update source set name = '<b>&\"' where kind = 'supplier'")
     async with serving(quiet) as guest:
-        owner = await _employ(guest, quiet, "owner", has_factor=True)
+        owner = (await employ(quiet, guest, "owner"))[0]
         got = await owner.get("/admin")
     kinds = re.findall(r'<li data-kind="(\w+)"><a href="/admin/', got.text)
     assert set(kinds) == set(TROUBLES) - {"orders_overdue", "figures_behind", "backup_none"}

@@ -14,9 +14,9 @@ from ringlet.activations.buy import buy
 from ringlet.activations.choose import Order
 from ringlet.backoffice import tally
 from ringlet.desk import Desk
+from tests.office_rig import employ
 from tests.pages_rig import Person, serving
 from tests.site import PRICE_MICROS, Shop
-from tests.test_admin_roles import _employ
 
 SOLD = 3
 REVENUE = Decimal(SOLD * PRICE_MICROS).scaleb(-6)
@@ -31,7 +31,7 @@ async def owner(desk: Desk, shop: Shop) -> AsyncIterator[Person]:
         await shop.push(desk, bought, "your code is 4815")
     await buy(desk, shop.bob, Order(service="tg", country=6))
     async with serving(desk) as guest:
-        yield await _employ(guest, desk, "owner", has_factor=True)
+        yield (await employ(desk, guest, "owner"))[0]
 
 
 def shown(text: str, figure: str) -> str:

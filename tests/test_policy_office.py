@@ -20,9 +20,9 @@ from ringlet.desk import Desk
 from ringlet.errors import NotFound, ServiceNotAllowed, ValidationFailed
 from ringlet.idempotency import Once
 from ringlet.settings import Settings
+from tests.office_rig import employ
 from tests.pages_rig import serving
 from tests.site import fill_shop
-from tests.test_admin_roles import _employ
 from tests.test_policy import BUY, CLASSIC, PRICE, Doors, at_every_door
 
 WHY = "a test"
@@ -174,7 +174,7 @@ async def test_the_pages_do_what_they_say(desk: Desk) -> None:
     """Staff freeze, allow, limit and ask on the pages; every act stands in the log with its reason."""
     shop = await fill_shop(desk, numbers=5, services=("ts", "ig"))
     async with serving(desk) as guest:
-        staff = await _employ(guest, desk, "owner", has_factor=True)
+        staff = (await employ(desk, guest, "owner"))[0]
         for path in ("", "/rules", "/limits", "/check"):
             assert (await staff.get(f"/admin/policy{path}")).status == 200
         await staff.get("/admin/policy")

@@ -6,6 +6,7 @@ waits, the newest that already has a code. With no lease at all it goes to the o
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import LiteralString
 
 import msgspec
@@ -146,17 +147,26 @@ class Orphan(msgspec.Struct, frozen=True):
     phone: str
     sender: str
     text: str
-    received_at: object
+    received_at: datetime
 
 
-async def orphans(tx: Tx, limit: int) -> list[Orphan]:
-    """The newest orphans, for the operator."""
-    rows = await (await tx.execute(_ORPHANS, [limit])).fetchall()
+async def orphans(tx: Tx, limit: int, before: int | None = None) -> list[Orphan]:
+    """The newest orphans below an id, for the operator."""
+    rows = await (await tx.execute(_ORPHANS, [before, before, limit])).fetchall()
     return [Orphan(*row) for row in rows]
 
 
-_ORPHANS: LiteralString = """
-select m.id, s.name, m.phone, m.sender, m.text, m.received_at
-from message m join source s on s.id = m.source_id
-where m.activation_id is null order by m.id desc limit %s
+async def orphan(tx: Tx, message_id: int) -> Orphan | None:
+    """One of them, when it is one."""
+    row = await (await tx.execute(_ORPHAN, [message_id])).fetchone()
+    return None if row is None else Orphan(*row)
+
+
+_SELECT_ORPHAN: LiteralString = """
+select m.id, s.name, m.phone, m.sender, m.text, m.received_at from message m join source s on s.id = m.source_id
+where m.activation_id is null
 """
+_ORPHANS: LiteralString = (
+    f"{_SELECT_ORPHAN} and (%s::bigint is null or m.id < %s) order by m.id desc limit %s"
+)
+_ORPHAN: LiteralString = f"{_SELECT_ORPHAN} and m.id = %s"

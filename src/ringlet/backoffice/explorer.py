@@ -139,8 +139,7 @@ async def _part(tx: Tx, sought: Sought, span: Span, before: int | None, limit: i
     rows = await (await cursor.execute(statement, {**values, "limit": limit + 1})).fetchall()
     if len(rows) > limit:
         return Part(rows[:limit], rows[limit - 1].id)
-    edge = await (await tx.execute(f"{_EDGE_HEAD}{ground}{_EDGE_TAIL}", values)).fetchone()
-    return Part(rows, None if edge is None else int(edge[0]))
+    return Part(rows, await since.edge(tx, ground, values))
 
 
 def _kinds(sought: Sought) -> list[str]:
@@ -189,8 +188,6 @@ join wallet w on w.id = p.wallet_id join customer c on c.id = w.customer_id
 left join activation a on a.id = p.activation_id
 order by p.id desc
 """
-_EDGE_HEAD: LiteralString = "select min(id) from (select id from ("
-_EDGE_TAIL: LiteralString = ") as ground) as looked_at having count(*) = %(looked_at)s"
 
 
 def _conditions(sought: Sought) -> tuple[LiteralString, dict[str, Any]]:

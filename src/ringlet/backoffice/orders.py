@@ -163,8 +163,7 @@ async def _part(tx: Tx, sought: Sought, ground: Ground, before: int | None, limi
     lines = [Line(Activation(*row[:ACTIVATION_COLUMNS]), *row[ACTIVATION_COLUMNS:]) for row in rows[:limit]]
     if len(rows) > limit:
         return Part(lines, lines[-1].activation.id)
-    edge = await (await tx.execute(f"{_EDGE_HEAD}{ground.statement}{_EDGE_TAIL}", values)).fetchone()
-    return Part(lines, None if edge is None else int(edge[0]))
+    return Part(lines, await since.edge(tx, ground.statement, values))
 
 
 _HEAD: LiteralString = f"""
@@ -176,9 +175,6 @@ _TAIL: LiteralString = """ order by id desc limit %(limit)s) as o
 join wallet w on w.id = o.wallet_id join customer c on c.id = w.customer_id join source s on s.id = o.source_id
 order by o.id desc
 """
-#: the last row that was looked at, when there may be more behind it
-_EDGE_HEAD: LiteralString = "select min(id) from (select id from ("
-_EDGE_TAIL: LiteralString = ") as ground) as looked_at having count(*) = %(looked_at)s"
 
 
 def _conditions(sought: Sought) -> tuple[LiteralString, dict[str, Any]]:

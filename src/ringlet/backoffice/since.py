@@ -1,5 +1,6 @@
 """Where a moment lies among ids that are drawn in the order of time: found by halving, by a few looks at an index."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import LiteralString
 
@@ -38,6 +39,16 @@ async def _span(tx: Tx, statement: LiteralString, since: datetime | None, until:
 async def _first(tx: Tx, statement: LiteralString, at: datetime) -> int:
     row = await (await tx.execute(statement, {"at": at})).fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def edge(tx: Tx, ground: LiteralString, values: Mapping[str, object]) -> int | None:
+    """The last id that `ground` has looked at when there may be more behind it: it stopped at %(looked_at)s rows."""
+    row = await (await tx.execute(f"{_EDGE_HEAD}{ground}{_EDGE_TAIL}", values)).fetchone()
+    return None if row is None else int(row[0])
+
+
+_EDGE_HEAD: LiteralString = "select min(id) from (select id from ("
+_EDGE_TAIL: LiteralString = ") as ground) as looked_at having count(*) = %(looked_at)s"
 
 
 _HALVES: LiteralString = """

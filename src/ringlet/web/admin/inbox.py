@@ -4,8 +4,8 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
+from ringlet.activations.receive import Orphan
 from ringlet.backoffice import orphans
-from ringlet.backoffice.orphans import Orphan
 from ringlet.backoffice.reveal import masked
 from ringlet.errors import Refusal, ValidationFailed
 from ringlet.people.roles import Right, may

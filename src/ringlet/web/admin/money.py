@@ -1,12 +1,14 @@
 """Money: what waits for a second person, what was decided, and whether the books balance."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from ringlet import audit
+from ringlet.acts import Actor
 from ringlet.backoffice import adjustments, auditing
 from ringlet.desk import Desk
 from ringlet.errors import Forbidden, Refusal, ValidationFailed
@@ -53,13 +55,8 @@ async def _page(request: Req, status: int = 200, *, refused: Refusal | None = No
 )
 async def post_approve(request: Req, adjustment_id: FromPath[int]) -> Response[str]:
     """Post what somebody else has asked for."""
-    seen = gate.begin(request)
-    await gate.sensitive(request, seen, "/admin/money")
-    try:
-        await adjustments.approve(seen.desk, gate.actor(request, seen), adjustment_id)
-    except (ValidationFailed, Forbidden) as refused:
-        return await _page(request, refused.status, refused=refused)
-    return render.go(request, seen, "/admin/money", seen.words.gettext("Posted."))
+    said = gate.begin(request).words.gettext("Posted.")
+    return await _decide(request, adjustment_id, adjustments.approve, said)
 
 
 @post(
@@ -70,13 +67,20 @@ async def post_approve(request: Req, adjustment_id: FromPath[int]) -> Response[s
 )
 async def post_refuse(request: Req, adjustment_id: FromPath[int]) -> Response[str]:
     """No money moves."""
+    said = gate.begin(request).words.gettext("Refused: no money has moved.")
+    return await _decide(request, adjustment_id, adjustments.refuse, said)
+
+
+async def _decide(
+    request: Req, adjustment_id: int, decide: Callable[[Desk, Actor, int], Awaitable[object]], said: str
+) -> Response[str]:
     seen = gate.begin(request)
     await gate.sensitive(request, seen, "/admin/money")
     try:
-        await adjustments.refuse(seen.desk, gate.actor(request, seen), adjustment_id)
+        await decide(seen.desk, gate.actor(request, seen), adjustment_id)
     except (ValidationFailed, Forbidden) as refused:
         return await _page(request, refused.status, refused=refused)
-    return render.go(request, seen, "/admin/money", seen.words.gettext("Refused: no money has moved."))
+    return render.go(request, seen, "/admin/money", said)
 
 
 @post("/admin/money/audit", include_in_schema=False, status_code=200, opt=wants(Right.MONEY))

@@ -8,20 +8,18 @@ from ringlet.backoffice import reports
 from ringlet.people.roles import Right
 from ringlet.web.admin import gate
 from ringlet.web.admin.gate import wants
-from ringlet.web.pages import render
+from ringlet.web.pages import records, render
 from ringlet.web.pages.visit import Req
 
 HOME = "/admin/reports"
-DIGITS_MAX = 18
 
 
 @get(HOME, include_in_schema=False, opt=wants(Right.SEE))
 async def get_reports(request: Req) -> Response[str]:
     """Those that wait; with `?done` those that were dealt with and are not forgotten yet."""
     seen = gate.begin(request)
-    before, is_done = request.query_params.get("before", ""), "done" in request.query_params
-    edge = int(before) if before.isascii() and before.isdigit() and len(before) <= DIGITS_MAX else None
-    found = await reports.listed(seen.desk, is_done=is_done, before=edge)
+    is_done = "done" in request.query_params
+    found = await reports.listed(seen.desk, is_done=is_done, before=records.cursor(request, "before"))
     older = found[-1].id if len(found) == reports.PAGE else None
     return await render.page(request, seen, "admin/reports.html", reports=found, is_done=is_done, older=older)
 

@@ -10,11 +10,10 @@ from ringlet.errors import NotFound, Refusal, ValidationFailed
 from ringlet.people.roles import ROLES, Right
 from ringlet.web.admin import gate
 from ringlet.web.admin.gate import wants
-from ringlet.web.pages import render
+from ringlet.web.pages import records, render
 from ringlet.web.pages.visit import Form, Req
 
 PAGE = 50
-DIGITS_MAX = 18
 
 
 @get("/admin/staff", include_in_schema=False, opt=wants(Right.OWN))
@@ -62,18 +61,13 @@ async def get_log(request: Req) -> Response[str]:
     """What staff did, the newest first, and whether the chain is whole."""
     seen = gate.begin(request)
     asked = {name: request.query_params.get(name, "").strip()[:200] for name in ("act", "about", "actor")}
-    before = request.query_params.get("before", "")
     async with seen.desk.db.connection() as tx:
-        lines = await acts.search(tx, **asked, before=int(before) if _is_id(before) else None, limit=PAGE + 1)
+        lines = await acts.search(tx, **asked, before=records.cursor(request, "before"), limit=PAGE + 1)
         broken = await acts.first_broken(tx) if "check" in request.query_params else None
     return await render.page(
         request, seen, "admin/log.html", lines=lines[:PAGE], older=lines[PAGE - 1].id if len(lines) > PAGE else None,
         asked=asked, broken=broken, is_checked="check" in request.query_params,
     )  # fmt: skip
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX
 
 
 HANDLERS: list[ControllerRouterHandler] = [get_staff, post_staff, post_dismiss, get_log]
