@@ -229,6 +229,7 @@ def _reason(node: dict[str, Any]) -> str:
 
 async def no_sideways_scroll(page: Page) -> None:
     """Nothing is wider than the window, not even a little. Fails with the elements that stick out."""
+    await page.wait_for_load_state()  # after a click the next page may be there without its body
     width = (page.viewport_size or {"width": 0})["width"]
     wide = await page.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
     if wide > width:

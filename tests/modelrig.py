@@ -1,6 +1,7 @@
 """The real desk beside the model: operations run against PostgreSQL, are cut in the middle, and are looked at."""
 
 import asyncio
+import contextvars
 import dataclasses
 import itertools
 import time
@@ -31,30 +32,72 @@ FRONT = "ringlet_model_front"
 
 
 class Cut:
-    """Awaits `work` and does `blow` at its `at`-th pause, just before it waits for the outside."""
+    """Does `blow` at the `at`-th pause of a work and of the tasks that it starts, just before that waits for the outside."""
 
-    def __init__(self, work: Coroutine[Any, Any, Any], at: int, blow: Callable[[], object]) -> None:
-        self.work, self.at, self.blow = work, at, blow
+    def __init__(self, at: int, blow: Callable[[], object]) -> None:
+        self.at, self.blow = at, blow
+        self.pauses = 0
         self.happened = False
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """The work as a task. A sale is served by a task of its own, which may be cut like the buyer who waits for it."""
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(_cut_tasks)
+        context = contextvars.copy_context()
+        context.run(_CUTTING.set, self)
+        return loop.create_task(work, context=context)
+
+    async def ended(self) -> None:
+        """Return when nothing of it runs any more."""
+        _, running = await asyncio.wait(self.tasks, timeout=10)
+        assert not running, running
+
+    async def steps(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return await _Steps(self, work)
+
+    def pause(self) -> None:
+        self.pauses += 1
+        if self.pauses == self.at:
+            self.happened = True
+            self.blow()
+
+
+_CUTTING: contextvars.ContextVar[Cut | None] = contextvars.ContextVar("cutting", default=None)
+
+
+def _cut_tasks(
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
+) -> asyncio.Task[Any]:
+    context = options.get("context")
+    cut = _CUTTING.get() if context is None else context.get(_CUTTING)
+    if cut is None:
+        return asyncio.Task(work, loop=loop, **options)
+    task = asyncio.Task(cut.steps(work), loop=loop, **options)
+    cut.tasks.append(task)
+    return task
+
+
+@dataclasses.dataclass
+class _Steps:
+    cut: Cut
+    work: Coroutine[Any, Any, Any]
 
     def __await__(self) -> Generator[Any, Any, Any]:
         steps = self.work.__await__()
         error: BaseException | None = None
-        for pause in itertools.count(1):
+        while True:
             try:
                 waits_for = steps.send(None) if error is None else steps.throw(error)
             except StopIteration as end:
                 return end.value
-            if pause == self.at:
-                self.happened = True
-                self.blow()
+            self.cut.pause()
             try:
                 yield waits_for
             except BaseException as thrown:  # noqa: BLE001 - handed on to the work at the next turn
                 error = thrown
             else:
                 error = None
-        return None
 
 
 class Rig:
@@ -96,7 +139,7 @@ class Rig:
         until = time.monotonic() + 10
         while True:
             try:
-                for pool in (self.front.db, self.front.sales):
+                for pool in (self.front.db, self.front.sales, self.front.tills):
                     async with pool.connection() as tx:
                         await tx.execute("select 1")
                 await self.front.flush.flushed(await self.front.flush.epoch())

@@ -81,16 +81,13 @@ class Machine(RuleBasedStateMachine):
             else:
                 self.rig.cut_connections()
 
-        cutting = Cut(work(self.rig.front), at, blow)
-
-        async def running() -> Any:
-            return await cutting
-
-        task = asyncio.create_task(running())
+        cutting = Cut(at, blow)
+        task = cutting.start(work(self.rig.front))
         try:
             value = await task
         except (Refusal, asyncio.CancelledError) as error:
             raised = type(error).__name__
+        await cutting.ended()
         if cutting.happened:
             await self.rig.mend()
         return Ended(value, raised, cutting.happened)

@@ -47,6 +47,24 @@ async def test_a_number_bought_elsewhere_and_its_code_appear(visit: Visitors, de
     assert await axe(page) == []
 
 
+async def test_news_while_a_button_is_pressed_do_not_take_it_away(visit: Visitors, demo_site: Site) -> None:
+    """A code comes between press and release: the press still counts, and the code is shown afterwards."""
+    page = await watching(visit, demo_site)
+    activation = await bought(demo_site)
+    card = page.locator(f'[data-activation="{activation["activation_id"]}"]')
+    await card.locator("[data-copy]").first.hover()
+    await page.evaluate("""() => {
+        window.clicks = 0;
+        document.addEventListener("click", () => window.clicks++);
+    }""")
+    await page.mouse.down()
+    await push_sms(demo_site, activation["phone"], TEXT)
+    await page.wait_for_timeout(700)
+    await page.mouse.up()
+    assert await page.evaluate("window.clicks") == 1
+    await expect(card.locator("[data-code]")).to_have_text(CODE)
+
+
 async def test_tabs_share_one_stream(visit: Visitors, demo_site: Site) -> None:
     """Seven tabs of one browser, more than it keeps connections to a place, all hear; the first goes, and all still do."""
     page = await watching(visit, demo_site)

@@ -21,6 +21,8 @@ async function load(id) {
   if (elsewhere) return location.assign(elsewhere);
   if (answer.status >= 500) throw answer;
   const text = answer.status === 200 && (await answer.text()); // 204: nothing has changed
+  // A button that is swapped away between press and release would not know of its click.
+  while (live()?.querySelector("button:active")) await new Promise((done) => setTimeout(done, 50));
   const select = card ? "[data-activation]" : "#live-list", target = card || live()?.querySelector(select);
   if (text && target?.isConnected) htmx.swap(target, text, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 }, { select });
 }

@@ -60,7 +60,12 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
             flushed_together=True,
             lock_wait_ms=SALE_LOCK_MS,
         ),
-        tills=Database(conninfo, size=together.AT_ONCE, flushed_together=True, lock_wait_ms=TILL_LOCK_MS),
+        tills=Database(
+            conninfo,
+            size=min(settings.db_pool, together.AT_ONCE),
+            flushed_together=True,
+            lock_wait_ms=TILL_LOCK_MS,
+        ),
         flush=GroupFlush(conninfo),
         feed=feed,
         book=Book(settings),
