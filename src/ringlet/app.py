@@ -10,6 +10,7 @@ from ringlet.db import Database, GroupFlush
 from ringlet.desk import Desk
 from ringlet.embedded import EmbeddedServer, acquire
 from ringlet.feed import Feed
+from ringlet.payments.book import Gateways
 from ringlet.policy import Copy
 from ringlet.settings import Settings
 from ringlet.standing import Standings
@@ -70,12 +71,14 @@ async def open_desk(settings: Settings, conninfo: str) -> AsyncIterator[Desk]:
         feed=feed,
         book=Book(settings),
         brands=Brands(settings),
+        gateways=Gateways(settings.secret, db),
         policy=Copy(db, feed),
         standings=Standings(db, feed),
         velocity=Velocity(db),
     )
     session = wire.open_session()
     desk.book.use(session)
+    desk.gateways.use(session)
     await db.open()
     await desk.sales.open()
     await desk.tills.open()

@@ -67,9 +67,9 @@ CHECKS: tuple[Check, ...] = (
         from ledger_account a left join moved m on (m.wallet_id, m.kind) = (a.wallet_id, a.kind)
         where a.balance_micros <> coalesce(m.total, 0)
     """),
-    Check("I4", "no account is below zero but the outside world, and what shares come out of", """
+    Check("I4", "no account is below zero but the outside world, what shares and gifts come out of, and what is owed", """
         select format('account %s of wallet %s: %s', id, wallet_id, balance_micros) from ledger_account
-        where kind not in ('funding', 'resale') and balance_micros < 0
+        where kind >= 'available' and balance_micros < 0
     """),
     Check("I5", "what is held is the price of the open activations", f"""
         with open as (
@@ -198,6 +198,35 @@ CHECKS: tuple[Check, ...] = (
         select format('payment %s of wallet %s: %s credits', reference, wallet_id, count(*))
         from posting where kind = 'credit' and reference is not null
         group by wallet_id, reference having count(*) > 1
+    """),
+    Check("I12", "a top-up is credited exactly when its posting says so, and taken back no more than it brought", """
+        select format('top-up %s (%s) of wallet %s: credited %s, posting %s of wallet %s: %s', t.public_id, t.state,
+            t.wallet_id, t.credited_micros, p.id, p.wallet_id, p.amount_micros)
+        from topup t left join posting p on p.id = t.posting_id
+        where t.posting_id is not null and (p.id is null or p.kind <> 'credit' or p.wallet_id <> t.wallet_id
+            or p.amount_micros <> t.credited_micros or p.reference is distinct from t.public_id)
+        union all
+        select format('posting %s credits top-up %s, which does not know it', p.id, p.reference)
+        from posting p left join topup t on t.public_id = p.reference
+        where p.kind = 'credit' and starts_with(p.reference, 'tu_') and t.posting_id is distinct from p.id
+        union all
+        select format('top-up %s (%s): %s %s micro-units posted, %s known', t.public_id, t.state, booked.kind,
+            booked.micros, booked.known)
+        from topup t cross join lateral (
+            select sides.kind, sides.known, coalesce((select sum(p.amount_micros) from posting p
+                where p.wallet_id = t.wallet_id and p.kind::text = any (sides.kinds)
+                    and split_part(p.reference, ':', 1) = t.public_id), 0) as micros
+            from (values ('fee', array['fee'], case when t.posting_id is null then 0 else t.fee_micros end),
+                ('bonus', array['bonus'], t.bonus_micros),
+                ('returned', array['chargeback', 'debt'], t.returned_micros)) as sides (kind, kinds, known)
+        ) as booked
+        where booked.micros <> booked.known
+        union all
+        select format('payment %s of gateway %s is with %s top-ups', external_id, gateway_id, count(*))
+        from topup where external_id is not null group by gateway_id, external_id having count(*) > 1
+        union all
+        select format('top-up %s of wallet %s (%s) came by a gateway of %s money', t.public_id, w.id, w.mode, g.mode)
+        from topup t join wallet w on w.id = t.wallet_id join gateway g on g.id = t.gateway_id where w.mode <> g.mode
     """),
     Check("I13", "an idempotency key names one activation of its wallet, or an answer", """
         select format('key of wallet %s names activation %s', i.wallet_id, i.activation_id)

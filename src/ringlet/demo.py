@@ -14,6 +14,7 @@ from ringlet.backoffice import staff
 from ringlet.desk import Desk
 from ringlet.errors import NotFound
 from ringlet.feed import announce
+from ringlet.payments import book as gateways
 from ringlet.people import acceptable_use, persons, setup
 from ringlet.stocktaking import NumberRow
 
@@ -21,6 +22,7 @@ EMAIL = "demo@ringlet.example"
 ADMIN_EMAIL = "admin@ringlet.example"
 OWNER = "demo"
 BALANCE_MICROS = 1_000_000_000
+TOPUP_MIN_MICROS = 1_000_000
 NUMBERS = 10_000
 COUNTRY = 6
 #: service → (base price, sell price), as in the public reference
@@ -45,6 +47,7 @@ async def prepare(desk: Desk, path: Path, base_url: str) -> dict[str, Any]:
     keys["client_password"] = await _password(desk, keys, "client_password", EMAIL)
     keys["admin_password"] = await _admin(desk, keys)
     await _stock(desk)
+    await _gateway(desk)
     keys = {
         **{name: keys[name] for name in ("api_key", "test_key", "agent_key")},
         "base_url": base_url,
@@ -105,6 +108,14 @@ async def _admin(desk: Desk, keys: dict[str, Any]) -> str:
     if not any(each.email == ADMIN_EMAIL for each in await staff.everybody(desk)):
         await staff.appoint(desk, Actor("demo", "owner"), ADMIN_EMAIL, "owner")
     return password
+
+
+async def _gateway(desk: Desk) -> None:
+    """A page with buttons pays in the demo."""
+    async with desk.db.transaction() as tx:
+        if not any(each.mode == "live" for each in await gateways.everyone(tx)):
+            new = gateways.New("demo", "Demo", "live", {}, TOPUP_MIN_MICROS, BALANCE_MICROS, is_on=True)
+            await gateways.add(tx, desk.settings.secret, new)
 
 
 async def _stock(desk: Desk) -> None:

@@ -8,6 +8,7 @@ from ringlet.brands import HOUSE, Brand, Brands
 from ringlet.catalog import Offer, Shop
 from ringlet.db import Database, GroupFlush, Tx
 from ringlet.feed import Feed
+from ringlet.payments.book import Gateways
 from ringlet.policy import Copy, Policy
 from ringlet.pricing import PriceList
 from ringlet.settings import Settings
@@ -84,6 +85,7 @@ class Desk:
     standings: Standings
     velocity: Velocity
     brands: Brands
+    gateways: Gateways
     #: whose shop this is; the settings are in its words
     brand_id: int = HOUSE
     prices: Prices = field(default_factory=Prices)

@@ -46,3 +46,18 @@ with told as (
 ), {HAND_ON}
 select pg_notify('ringlet', 'event ' || told.wallet_id) from told
 """
+
+
+async def note_account(tx: Tx, wallet_id: int, type_: str, data: object) -> None:
+    """Something happened to a wallet that belongs to no activation; `data` is JSON, amounts in micro-units."""
+    await tx.execute(_NOTE_ACCOUNT, {"wallet": wallet_id, "type": type_, "data": data})
+
+
+_NOTE_ACCOUNT: LiteralString = f"""
+with told as (
+    insert into event (wallet_id, type, data)
+    select id, %(type)s, %(data)s from wallet where id = %(wallet)s and listens_until > now()
+    returning id, wallet_id, type
+), {HAND_ON}
+select pg_notify('ringlet', 'event ' || told.wallet_id) from told
+"""

@@ -22,6 +22,10 @@ PLACES = (
     "cancel_answered",  # the supplier has confirmed the cancel, the money is still held
     "return_claimed",  # a rental is to be given back, the supplier has not been asked
     "return_answered",  # the supplier has confirmed it, nothing is written
+    # and of a payment's: `tests/test_topup_faults.py` visits these
+    "topup_made",  # the gateway has made the payment, nothing is written
+    "topup_fetched",  # the gateway has told the truth, nothing is written
+    "topup_settled",  # credited, not committed
 )
 
 

@@ -7,10 +7,17 @@
     resale ──resale_share──▶ available     where the wallet is a reseller's (`activations/resale.py`)
            ◀──resale_return─
 
+    fees ──fee──▶ funding                  what a gateway kept (`topups/settle.py`)
+    bonus ──bonus──▶ available             given on top of a payment
+    referral ──referral──▶ available       a share of what somebody whom this customer brought has spent
+    available ──chargeback──▶ funding      a payment was taken back; what the balance lacks is owed:
+    debt ──debt──▶ funding
+    available ──debt_paid──▶ debt
+
 Every posting is one immutable row, the schema allows one hold and one settlement (capture or release) for an
 activation, and a balance changes in the statement that writes its posting, by a condition that keeps it from
-falling below zero. Rows are always locked in the order available, held, revenue (or resale), so that two movements of one
-wallet wait for each other and never in a circle.
+falling below zero. Rows are always locked in the order available, held, revenue, funding, then the others, so that two
+movements of one wallet wait for each other and never in a circle.
 
 The sale from own stock (`activations/sale.py`) says the same as `hold` inside its one statement.
 """
@@ -157,35 +164,103 @@ async def refund(
     )  # fmt: skip
 
 
-async def open_resale(tx: Tx, wallet_id: int) -> None:
-    """The account that a reseller's shares come out of; once for each wallet."""
-    await tx.execute(_OPEN_RESALE, [wallet_id])
-
-
-_OPEN_RESALE: LiteralString = """
-insert into ledger_account (wallet_id, kind) values (%s, 'resale') on conflict (wallet_id, kind) do nothing
-"""
-
-
 async def share(tx: Tx, wallet: Wallet, amount_micros: int) -> int:
     """What a reseller's customers paid above the reseller's price is the reseller's; returns the posting."""
-    row = await (await tx.execute(_RESALE_ID, [wallet.id])).fetchone()
-    assert row is not None, "a reseller's wallet has its account since the shop was opened"
+    resale_id = await _account(tx, wallet, "resale")
     return await _move(
-        tx, "resale_share", wallet, (wallet.available_id, amount_micros), (int(row[0]), -amount_micros),
+        tx, "resale_share", wallet, (wallet.available_id, amount_micros), (resale_id, -amount_micros),
     )  # fmt: skip
 
 
 async def return_share(tx: Tx, wallet: Wallet, amount_micros: int) -> int:
     """The customer's money was given back after all, and the share with it. Refuses: InsufficientBalance."""
-    row = await (await tx.execute(_RESALE_ID, [wallet.id])).fetchone()
-    assert row is not None, "a reseller's wallet has its account since the shop was opened"
+    resale_id = await _account(tx, wallet, "resale")
     return await _move(
-        tx, "resale_return", wallet, (wallet.available_id, -amount_micros), (int(row[0]), amount_micros),
+        tx, "resale_return", wallet, (wallet.available_id, -amount_micros), (resale_id, amount_micros),
     )  # fmt: skip
 
 
-_RESALE_ID: LiteralString = "select id from ledger_account where wallet_id = %s and kind = 'resale'"
+async def fee(tx: Tx, wallet: Wallet, amount_micros: int, *, reference: str) -> None:
+    """What the gateway kept of a payment: the operator's cost, never the customer's."""
+    await _move(
+        tx, "fee", wallet, (wallet.funding_id, amount_micros), (await _account(tx, wallet, "fees"), -amount_micros),
+        reference=reference,
+    )  # fmt: skip
+
+
+async def bonus(tx: Tx, wallet: Wallet, amount_micros: int, *, reference: str, reason: str) -> None:
+    """On top of a payment, by the operator's rule; the same reference once."""
+    await _move(
+        tx, "bonus", wallet, (wallet.available_id, amount_micros), (await _account(tx, wallet, "bonus"), -amount_micros),
+        reference=reference, reason=reason,
+    )  # fmt: skip
+
+
+async def referral(tx: Tx, wallet: Wallet, amount_micros: int, *, reference: str) -> int:
+    """The share of what somebody whom this customer brought has spent; returns the posting. The same reference once."""
+    return await _move(
+        tx, "referral", wallet, (wallet.available_id, amount_micros),
+        (await _account(tx, wallet, "referral"), -amount_micros), reference=reference,
+    )  # fmt: skip
+
+
+async def charge_back(tx: Tx, wallet: Wallet, amount_micros: int, *, reference: str, reason: str) -> int:
+    """A payment was taken back: from the balance as far as it goes, and the rest is owed; returns what is owed now of it.
+
+    The same reference once.
+    """
+    row = await (await tx.execute(_LOCKED, [wallet.available_id])).fetchone()
+    assert row is not None
+    taken = min(amount_micros, int(row[0]))
+    await _move(
+        tx, "chargeback", wallet, (wallet.available_id, -taken), (wallet.funding_id, taken),
+        reference=reference, reason=reason,
+    )  # fmt: skip
+    owed = amount_micros - taken
+    if owed:
+        await _move(
+            tx, "debt", wallet, (wallet.funding_id, owed), (await _account(tx, wallet, "debt"), -owed),
+            reference=reference, reason=reason,
+        )  # fmt: skip
+    return owed
+
+
+async def pay_debt(tx: Tx, wallet: Wallet) -> int:
+    """What is owed is paid from the balance, as far as it goes; returns how much was."""
+    row = await (await tx.execute(_LOCKED, [wallet.available_id])).fetchone()
+    debt = await (await tx.execute(_DEBT, [wallet.id])).fetchone()
+    assert row is not None
+    paid = min(int(row[0]), -int(debt[0])) if debt is not None else 0
+    if paid:
+        await _move(
+            tx, "debt_paid", wallet, (wallet.available_id, -paid), (await _account(tx, wallet, "debt"), paid)
+        )
+    return paid
+
+
+_LOCKED: LiteralString = "select balance_micros from ledger_account where id = %s for update"
+_DEBT: LiteralString = (
+    "select balance_micros from ledger_account where wallet_id = %s and kind = 'debt' for update"
+)
+
+
+async def _account(tx: Tx, wallet: Wallet, kind: str) -> int:
+    """An account that few wallets have, made when it is first needed."""
+    values = {"wallet": wallet.id, "kind": kind}
+    row = await (await tx.execute(_FIND_ACCOUNT, values)).fetchone()
+    if row is None:
+        await tx.execute(_OPEN_ACCOUNT, values)
+        row = await (await tx.execute(_FIND_ACCOUNT, values)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+_FIND_ACCOUNT: LiteralString = (
+    "select id from ledger_account where wallet_id = %(wallet)s and kind = %(kind)s::account_kind"
+)
+_OPEN_ACCOUNT: LiteralString = """
+insert into ledger_account (wallet_id, kind) values (%(wallet)s, %(kind)s) on conflict (wallet_id, kind) do nothing
+"""
 
 
 async def _move(
@@ -229,6 +304,12 @@ _SIDES = {
     "refund": ("revenue", "available"),
     "resale_share": ("resale", "available"),
     "resale_return": ("available", "resale"),
+    "fee": ("fees", "funding"),
+    "bonus": ("bonus", "available"),
+    "referral": ("referral", "available"),
+    "chargeback": ("available", "funding"),
+    "debt": ("debt", "funding"),
+    "debt_paid": ("available", "debt"),
 }
 
 
@@ -238,7 +319,7 @@ async def _change(tx: Tx, account_id: int, change_micros: int) -> bool:
 
 _CHANGE: LiteralString = """
 update ledger_account set balance_micros = balance_micros + %(change)s
-where id = %(id)s and (kind in ('funding', 'resale') or balance_micros + %(change)s >= 0)
+where id = %(id)s and (kind < 'available' or balance_micros + %(change)s >= 0)
 """
 
 _POST: LiteralString = """

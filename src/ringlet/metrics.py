@@ -11,6 +11,8 @@ SECONDS = Histogram(
 )  # fmt: skip
 SALES = Counter("ringlet_sales_total", "Numbers sold", ["mode"])
 MESSAGES = Counter("ringlet_messages_total", "Messages pushed to us", ["outcome"])
+TOPUPS = Counter("ringlet_topups_total", "Payments credited", ["gateway"])
+NOTICES = Counter("ringlet_payment_notices_total", "What gateways said", ["gateway", "outcome"])
 CLOSED = Counter("ringlet_due_total", "Due rows that the worker took up", ["job"])
 JOB_FAILURES = Counter("ringlet_job_failures_total", "Rounds of a worker's job that failed", ["job"])
 

@@ -23,6 +23,7 @@ from ringlet.people import post
 from ringlet.suppliers import book, calls, stock
 from ringlet.suppliers.book import Supplier
 from ringlet.supplying import money, sync
+from ringlet.topups import look, notices
 from ringlet.webhooks import alerts, deliver, forget, identity
 
 log = structlog.get_logger("ringlet.worker")
@@ -99,6 +100,11 @@ JOBS = (
     Job("forget_people", forget_people.forget_old, 3_600),
     Job("forget_messages", retention.forget_due, 60),
     Job("erase_people", people_data.erase_due, 60),
+    Job("look_at_topups", look.look_due, 0.5),
+    Job("adopt_payments", notices.adopt_due, 5),
+    Job("collect_debts", look.collect_debts, 30),
+    Job("end_unpaid_topups", look.end_waiting, 60),
+    Job("forget_notices", notices.forget_old, 3_600),
     Job("ask_identity", identity.ask_due, 5),
 )
 

@@ -14,7 +14,7 @@ import msgspec
 from psycopg.errors import UniqueViolation
 from psycopg.rows import args_row
 
-from ringlet import accounts, acts, brands, customers, ledger
+from ringlet import acts, brands, customers
 from ringlet.acts import Actor
 from ringlet.brands import HOUSE, Brand
 from ringlet.db import Tx
@@ -103,7 +103,6 @@ async def _reseller(tx: Tx, email: str) -> int | None:
         customer = await customers.by_email(tx, email, HOUSE)
     except NotFound:
         raise ValidationFailed("No customer of this shop has that address", field="reseller") from None
-    await ledger.open_resale(tx, await accounts.wallet_id(tx, customer.id, "live"))
     return customer.id
 
 

@@ -25,6 +25,7 @@ from ringlet.web import (
     identity,
     listen,
     openapi,
+    payments,
     refusals,
     statistics,
     webhooks,
@@ -65,7 +66,7 @@ def application() -> Litestar:
     ]  # fmt: skip
     return Litestar(
         route_handlers=[
-            *public, *handler.HANDLERS, hints.take_hint, identity.take_answer, fivesim.router, _health(),
+            *public, *handler.HANDLERS, hints.take_hint, identity.take_answer, payments.take_notice, fivesim.router, _health(),
             system.get_reached, welcome.door, pages, admin, openapi.handler(public),
         ],
         exception_handlers={

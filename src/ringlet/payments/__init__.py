@@ -1,0 +1,1 @@
+"""Gateways: how money comes in, each behind one port. What is credited is decided in `topups/`."""
