@@ -1,0 +1,1 @@
+"""The vendors' own interfaces, each over the same till."""
