@@ -52,6 +52,7 @@ def environment(language: str) -> Environment:
     return env
 
 
+@cache
 def icon(name: str, *, mirrors: bool = False) -> Markup:
     """An icon of the sprite. It says nothing by itself: a word stands beside it, or a label on what holds it."""
     classes = "icon mirrors" if mirrors else "icon"

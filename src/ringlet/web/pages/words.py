@@ -5,7 +5,7 @@ them. A catalogue is read from its .po file at the start; nothing is compiled or
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from gettext import c2py
 from importlib.resources import files
 from typing import Any
@@ -58,13 +58,7 @@ class Words:
 
     def price(self, amount: Decimal, currency: str) -> str:
         """An amount with all the places that it has, two at least: 0.111489 → $0.111489."""
-        exponent = money.plain(amount).as_tuple().exponent
-        places = max(PRICE_PLACES_MIN, -exponent if isinstance(exponent, int) else 0)
-        pattern = self.locale.currency_formats["standard"].pattern
-        exact = "0." + "0" * places
-        text = numbers.format_currency(
-            amount, currency, format=pattern.replace("0.00", exact), locale=self.locale, currency_digits=False
-        )
+        text = _money(self.locale, amount, currency)
         return f"{LEFT_TO_RIGHT}{text}{ISOLATE_END}" if self.direction == "rtl" else text
 
     def micros(self, micros: int, currency: str) -> str:
@@ -97,6 +91,15 @@ class Words:
     def country(self, iso: str, english: str) -> str:
         """A country's name in this language."""
         return str(self.locale.territories.get(iso, english)) if iso else english
+
+
+@lru_cache(maxsize=10_000)
+def _money(locale: Locale, amount: Decimal, currency: str) -> str:
+    """Kept for a while: of all that a page is made of this takes longest, and the same few amounts come again and again."""
+    exponent = money.plain(amount).as_tuple().exponent
+    places = max(PRICE_PLACES_MIN, -exponent if isinstance(exponent, int) else 0)
+    pattern = locale.currency_formats["standard"].pattern.replace("0.00", "0." + "0" * places)
+    return numbers.format_currency(amount, currency, format=pattern, locale=locale, currency_digits=False)
 
 
 @cache
