@@ -94,6 +94,7 @@ class Till:
         self._numbers = itertools.count(1)
         self._events = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._payers = 0
 
     # What the vendor's interface does.
 
@@ -118,6 +119,7 @@ class Till:
         for plan, share in self.plans.items():
             if draw < share:
                 made.plan = plan
+                self._payers += 1
                 self._soon(self._act(made))
                 break
             draw -= share
@@ -179,6 +181,7 @@ class Till:
         if payment.plan == "takes_back":
             await asyncio.sleep(self.random.uniform(*self.pay_after_s))
             self.refund(payment)
+        self._payers -= 1
 
     # What it says.
 
@@ -240,7 +243,7 @@ class Till:
                  "is_late": p.is_late}
                 for p in self.payments.values()
             ],
-            "told": self.told, "believed": self.believed, "is_quiet": not self._tasks,
+            "told": self.told, "believed": self.believed, "is_paid": not self._payers, "is_quiet": not self._tasks,
         }  # fmt: skip
 
 
