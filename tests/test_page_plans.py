@@ -34,6 +34,7 @@ async def years(desk: Desk, shop: Shop) -> None:
     async with desk.db.connection() as tx:
         for wallet in (shop.alice, shop.bob):
             await tx.execute(_ACTIVATIONS, {"wallet": wallet.id, "rows": ROWS})
+        await tx.execute(_POSTINGS)
         await tx.execute(_ENDPOINTS, {"alice": shop.alice.id, "bob": shop.bob.id})
         await tx.execute(_DELIVERIES, {"rows": ROWS})
         await tx.execute("analyze")
@@ -46,6 +47,12 @@ select 1000000 + coalesce((select max(id) from activation), 0) + n, %(wallet)s, 
     'any', (628000000000 + n)::text, 'expired', 111489, 0.0334, now() - interval '1 day', now() - interval '1 day',
     now() - interval '1 day'
 from generate_series(1, %(rows)s) n
+"""
+
+_POSTINGS = """
+insert into posting (wallet_id, kind, giver, taker, amount_micros, activation_id)
+select wallet_id, kind, 'held', 'revenue', amount_micros, id
+from activation, unnest('{hold,capture}'::posting_kind[]) as kind
 """
 
 _ENDPOINTS = """

@@ -319,3 +319,21 @@ async def test_the_audit_finds_a_rental_that_was_booked_wrongly(
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(breaks.encode())
     assert says in " ".join(breach.what for breach in audit.run(database_url))
+
+
+async def test_a_long_past_is_summed_up_in_parts(desk: Desk, url: str) -> None:
+    """Two at a time: the same sums as all at once, and it says when there is more."""
+    await add(desk, url)
+    source_id = await source(desk)
+    async with desk.db.transaction() as tx:
+        await tx.execute(
+            "insert into supplier_posting (source_id, kind, giver, taker, amount_micros, actor, created_at)"
+            " select %s, 'deposit', 'outside', 'prepaid', (10 ^ i)::bigint, 'test', now() - interval '1 hour'"
+            " from generate_series(0, 4) as i",
+            [source_id],
+        )
+        before = await purse.purse(tx, source_id)
+        assert [await purse.fold(tx, 2) for _ in range(4)] == [1, 1, 0, 0]
+        assert await purse.purse(tx, source_id) == before
+        row = await (await tx.execute("select prepaid_micros from supplier_tally")).fetchone()
+    assert row == (11_111,)

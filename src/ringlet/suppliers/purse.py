@@ -90,31 +90,45 @@ group by mark.prepaid, mark.cost, mark.suspense
 """
 
 
-async def fold(tx: Tx) -> int:
+FOLDED_AT_ONCE = 50_000
+
+
+async def fold(tx: Tx, at_once: int = FOLDED_AT_ONCE) -> int:
     """Move the marks behind the oldest posting of the last minute: an id drawn earlier may commit later, but no
-    transaction of ours lives that long. Returns how many suppliers had any.
+    transaction of ours lives that long. At most so many postings for each supplier; returns how many have more.
     """
-    return (await tx.execute(_FOLD)).rowcount
+    row = await (await tx.execute(_FOLD, {"at_once": at_once})).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 _FOLD: LiteralString = """
-with mark as (
-    select s.source_id, coalesce(t.up_to_id, 0) as after,
-        (select min(id) from supplier_posting p where p.source_id = s.source_id and p.id > coalesce(t.up_to_id, 0)
-            and p.created_at >= now() - interval '1 minute') as before
+with part as (
+    select s.source_id, p.id, p.giver, p.taker, p.amount_micros, p.created_at
     from supplier s left join supplier_tally t on t.source_id = s.source_id
+    cross join lateral (
+        select * from supplier_posting where source_id = s.source_id and id > coalesce(t.up_to_id, 0)
+        order by source_id, id limit %(at_once)s
+    ) p
+), young as (
+    select source_id, min(id) as id from part where created_at >= now() - interval '1 minute' group by source_id
+), moved as (
+    insert into supplier_tally (source_id, up_to_id, prepaid_micros, cost_micros, suspense_micros)
+    select part.source_id, max(part.id),
+        sum(amount_micros * ((taker = 'prepaid')::int - (giver = 'prepaid')::int)),
+        sum(amount_micros * ((taker = 'cost')::int - (giver = 'cost')::int)),
+        sum(amount_micros * ((taker = 'suspense')::int - (giver = 'suspense')::int))
+    from part left join young on young.source_id = part.source_id
+    where young.id is null or part.id < young.id
+    group by part.source_id
+    on conflict (source_id) do update set up_to_id = excluded.up_to_id,
+        prepaid_micros = supplier_tally.prepaid_micros + excluded.prepaid_micros,
+        cost_micros = supplier_tally.cost_micros + excluded.cost_micros,
+        suspense_micros = supplier_tally.suspense_micros + excluded.suspense_micros
+    where supplier_tally.up_to_id < excluded.up_to_id
 )
-insert into supplier_tally (source_id, up_to_id, prepaid_micros, cost_micros, suspense_micros)
-select mark.source_id, max(p.id),
-    sum(amount_micros * ((taker = 'prepaid')::int - (giver = 'prepaid')::int)),
-    sum(amount_micros * ((taker = 'cost')::int - (giver = 'cost')::int)),
-    sum(amount_micros * ((taker = 'suspense')::int - (giver = 'suspense')::int))
-from mark join supplier_posting p on p.source_id = mark.source_id and p.id > mark.after
-    and (mark.before is null or p.id < mark.before)
-group by mark.source_id
-on conflict (source_id) do update set up_to_id = excluded.up_to_id,
-    prepaid_micros = supplier_tally.prepaid_micros + excluded.prepaid_micros,
-    cost_micros = supplier_tally.cost_micros + excluded.cost_micros,
-    suspense_micros = supplier_tally.suspense_micros + excluded.suspense_micros
-where supplier_tally.up_to_id < excluded.up_to_id
+select count(*) from (
+    select from part left join young on young.source_id = part.source_id
+    group by part.source_id having count(*) >= %(at_once)s and count(young.id) = 0
+) as full_ones
 """

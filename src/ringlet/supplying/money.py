@@ -274,7 +274,6 @@ returning coalesce(c.before < s.exposure_cap_micros, true) <> coalesce(c.exposur
 
 
 async def fold(desk: Desk) -> int:
-    """Sum up the postings at suppliers behind a mark. A worker's job; always 0."""
+    """Sum up the postings at suppliers behind a mark. A worker's job; returns how many suppliers have more."""
     async with desk.db.transaction() as tx:
-        await purse.fold(tx)
-    return 0
+        return await purse.fold(tx)
