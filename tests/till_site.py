@@ -17,13 +17,14 @@ from typing import Any
 
 import psycopg
 
-from ringlet import accounts, money, settings
+from ringlet import accounts, money
 from ringlet.app import open_desk
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
 from ringlet.payments import book
+from ringlet.settings import Settings
 from ringlet.topups import begin
-from tests.site import Site, free_port
+from tests.site import free_port
 
 ROOT = Path(__file__).parent.parent
 START_WITHIN_S = 20.0
@@ -94,17 +95,16 @@ async def open_gateway(desk: Desk, gateway: FakeGateway, site_url: str, **more: 
 class Payers:
     """Customers who ask for payments all the time, whatever happens to the site."""
 
-    site: Site
+    settings: Settings
     gateway_id: int
     rng: random.Random
     began: int = 0
 
     async def come(self, count: int, per_s: float) -> None:
         """So many payments; each form is sent until there is an answer, as people do."""
-        assert self.site.database_url is not None
-        mine = settings.load({"RINGLET_HOME": str(self.site.home), "DATABASE_URL": self.site.database_url})
-        async with open_desk(mine, self.site.database_url) as desk:
-            wallets = [await _customer(desk, index) for index in range(10)]
+        assert self.settings.database_url is not None
+        async with open_desk(self.settings, self.settings.database_url) as desk:
+            wallets = [await _customer(desk, index) for index in range(max(10, count // 4))]
             coming = []
             for index in range(count):
                 coming.append(asyncio.create_task(self._one(desk, self.rng.choice(wallets), f"form {index}")))

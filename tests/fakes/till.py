@@ -19,7 +19,7 @@ import aiohttp
 
 #: what a payer may do: pay as asked, less, more, after the time is up, turn away, or pay and take it back
 PLANS = ("exact", "less", "more", "late", "fails", "leaves", "takes_back")
-TRIES = 4
+TRIES = 6
 CENT = Decimal("0.01")
 
 
@@ -221,7 +221,7 @@ class Till:
             if status is not None and status < 500:
                 self.told["refused"] += 1
                 return
-            await asyncio.sleep(0.2 * 2**attempt)
+            await asyncio.sleep(0.4 * 2**attempt)
         self.told["unheard"] += 1
 
     def _soon(self, work: Any) -> None:
