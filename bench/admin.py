@@ -9,15 +9,17 @@ import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from bench import fill, past
 from bench.ground import Ground, Running, connect, query, settle
 from bench.table import Line, told
 from ringlet.acts import CLI
-from ringlet.backoffice import staff, tally
+from ringlet.backoffice import pricing_change, staff, tally
+from ringlet.backoffice.pricing_plan import Put
 from ringlet.desk import Desk
 from ringlet.people import persons, sign_in
-from ringlet.supplying import enlist
+from ringlet.supplying import enlist, money
 from ringlet.web.admin.routes import router
 from ringlet.web.pages.visit import SESSION
 
@@ -61,7 +63,7 @@ OBJECTS: Mapping[str, str] = {
     "supplier_id": "select source_id from supplier order by source_id limit 1",
     "source_id": "select source_id from supplier order by source_id limit 1",
     "name": "select name from source where kind = 'supplier' order by id limit 1",
-    "change_id": "select max(id) from staff_act",
+    "change_id": "select max(id) from price_change",
     "number": "select phone from activation where id = (select max(id) / 2 from activation)",
 }
 #: pages as they are asked with something: the figures' periods, and what staff search by
@@ -101,7 +103,7 @@ def measure(ground: Ground, activations: int, rounds: int = ROUNDS) -> list[Line
         pages, unknown = _pages(url)
         found = _took(site, [*pages, *_filled(MORE, _objects(url))], token, rounds)
     ground.drop(url)
-    files = {path for path in found if ".csv" in path}
+    files = {path for path in found if ".csv" in path or ".json" in path}
     judged = {path: took for path, took in found.items() if path not in files and took.status in FOUND}
     slowest = max(judged, key=lambda path: judged[path].p95_ms)
     worst_ms = judged[slowest].p95_ms
@@ -147,14 +149,15 @@ def _write(ground: Ground, url: str, activations: int) -> list[Line]:
 
 
 async def _enlist(desk: Desk) -> None:
-    """Suppliers that nobody reaches."""
+    """Suppliers that nobody reaches, and a margin."""
     for index in range(SUPPLIERS):
         await enlist.add(desk, f"supplier {index}", "handler-api", "http://127.0.0.1:9/api", "k")
+    await pricing_change.apply(desk, CLI, Put(values={"markup": Decimal("0.3")}))
 
 
 async def _count(desk: Desk) -> None:
     """What the worker's job does, until there is nothing left."""
-    while await tally.fold(desk):
+    while await tally.fold(desk) + await money.fold(desk):
         pass
 
 

@@ -15,14 +15,19 @@ from ringlet.activations import buy
 from ringlet.activations.choose import Order
 from ringlet.customers import KeyTerms, add_key
 from ringlet.desk import Desk
+from ringlet.payments import book
 from ringlet.people import persons, sign_in
 from ringlet.people.persons import Person
+from ringlet.topups import begin, demo_pay
+from ringlet.topups.look import look_due
+from ringlet.topups.store import Topup
 from ringlet.web.pages.visit import SESSION
 from ringlet.webhooks import endpoints, log
 
 PAST = 300_000
 DELIVERIES = 100_000
 KEYS = 20
+PAYMENTS = 10_000
 OPEN = 5
 WARMING, ROUNDS = 2, 40
 BUDGET_MS = 50
@@ -32,10 +37,11 @@ NOT_HERE = {"/mail"}
 #: what a page's script asks for besides, and pages as people search in them
 MORE = (
     Look("a part", "/find?q=whatsapp+indonesia"), Look("a part", "/offer?pick=wa-6"), Look("a part", "/live?seen=live-0"),
+    Look("a part", "/wallet/top-up?seen=x"), Look("a part", "/wallet/top-up/{topup_id}?seen=x"),
     Look("a part", "/live/{activation_id}"), Look("a part", "/webhooks/{webhook_id}/log"),
     Look("filtered", "/history?state=expired&country=7&service=ig"), Look("filtered", "/history?q=999999999"),
     Look("filtered", "/history?from=2026-01-01&to=2030-01-01"), Look("old", "/history?before=200000"),
-    Look("old", "/history?after=100000"), Look("one kind", "/wallet?kind=capture"), Look("nothing", "/wallet?kind=credit"),
+    Look("old", "/history?after=100000"), Look("one kind", "/wallet?kind=capture"), Look("nothing", "/wallet?kind=debit"),
 )  # fmt: skip
 
 
@@ -92,11 +98,32 @@ async def _furnish(desk: Desk, wallet_id: int) -> Customer:
         person = await persons.by_id(tx, person_id)
         whole = await sign_in.open_session(tx, desk, person, None, "bench")
         half = await sign_in.open_session(tx, desk, _with_factor(person), None, "bench")
+    topup = await _pay(desk, wallet_id)
     objects = {
+        "topup_id": topup.public_id, "external_id": str(topup.external_id), "open_topup_id": topup.public_id,
         "activation_id": str(bought[0].activation.public_id), "webhook_id": webhook_id,
         "delivery_id": str(sent.delivery_id), "key_id": str(keys[0].id), "token": TOKEN,
     }  # fmt: skip
     return Customer({"customer": whole.token, "half": half.token, "guest": ""}, objects)
+
+
+async def _pay(desk: Desk, wallet_id: int) -> Topup:
+    """A payment that is credited, by the demo's gateway, and the newest of many."""
+    async with desk.db.transaction() as tx:
+        new = book.New("demo", "Demo", "live", {}, 1_000_000, 100_000_000, is_on=True)
+        gateway_id = await book.add(tx, desk.settings.secret, new)
+        await tx.execute(_PAYMENTS, {"wallet": wallet_id, "gateway": gateway_id, "count": PAYMENTS})
+    topup = await begin.begin(desk, wallet_id, gateway_id, 5_000_000, "bench")
+    await demo_pay.act(desk, wallet_id, str(topup.external_id), "pay")
+    await look_due(desk)
+    return topup
+
+
+_PAYMENTS = """
+insert into topup (public_id, wallet_id, gateway_id, once, state, external_id, amount_micros, charge_micros, currency, expires_at)
+select 'tu_' || lpad(n::text, 22, '0'), %(wallet)s, %(gateway)s, 'many ' || n, 'expired', 'many ' || n, 1000000, 1000000,
+    'USD', now() from generate_series(1, %(count)s) n
+"""
 
 
 def _with_factor(person: Person) -> Person:

@@ -1,7 +1,7 @@
 // Bundles the styles and the script into src/ringlet/static; names carry a hash, so that they may be kept forever.
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 
 const here = new URL(".", import.meta.url).pathname;
@@ -39,3 +39,8 @@ for (const [name, content] of Object.entries(files)) {
   writeFileSync(out + names[name] + ".br", brotliCompressSync(content));
 }
 writeFileSync(out + "names.json", JSON.stringify(names, null, 2) + "\n");
+// What receipts are written with as PDF; the server reads it, browsers never ask for it.
+mkdirSync(out + "fonts");
+for (const name of ["ttf/DejaVuSans.ttf", "ttf/DejaVuSans-Bold.ttf", "LICENSE"]) {
+  copyFileSync(`${here}node_modules/dejavu-fonts-ttf/${name}`, `${out}fonts/${name.replace("ttf/", "")}`);
+}

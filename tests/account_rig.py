@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import httpx2
 
 from ringlet.desk import Desk
-from ringlet.web import routes
+from tests.applications import application
 from tests.people_rig import PASSWORD, link_token
 
 ORIGIN = "http://127.0.0.1"
@@ -95,5 +95,5 @@ class Surfer:
 
 def surfer(desk: Desk) -> Surfer:
     """A browser that nobody has used, before the pages of a process of its own."""
-    transport = httpx2.ASGITransport(routes.make(desk), client=("127.0.0.1", 4000))  # type: ignore[arg-type]
+    transport = httpx2.ASGITransport(application(desk), client=("127.0.0.1", 4000))  # type: ignore[arg-type]
     return Surfer(httpx2.AsyncClient(transport=transport, base_url=ORIGIN, follow_redirects=False))

@@ -175,7 +175,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def demo_site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
-    """One demo for all tests of the pages in this process; each of them is a customer of its own, or only looks."""
+    """One demo for many files in this process; each of their tests is a customer of its own, or only looks."""
     with running_site(tmp_path_factory.mktemp("pages"), cluster, demo_home) as running:
         yield running
 

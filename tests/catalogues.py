@@ -4,6 +4,7 @@
 those that nobody says any more go.
 """
 
+import functools
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,11 +14,15 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from ringlet.payments.kinds import KINDS
+
 ROOT = Path(__file__).parent.parent / "src" / "ringlet"
 LOCALES = {"es": "es", "ru": "ru", "zh": "zh_Hans", "ar": "ar"}
 SOURCES = [
     ("web/pages/**.py", "python"), ("web/admin/**.py", "python"), ("people/**.py", "python"),
-    ("backoffice/**.py", "python"), ("templates/**.html", "jinja2"),
+    ("backoffice/**.py", "python"), ("velocity.py", "python"), ("standing.py", "python"), ("activations/admit.py", "python"),
+    ("topups/**.py", "python"),
+    ("templates/**.html", "jinja2"),
 ]  # fmt: skip
 OPTIONS = {"templates/**.html": {"trimmed": "false", "newstyle_gettext": "true", "silent": "false"}}
 #: name → where its texts stand; a refusal's sentence is shown to people too
@@ -25,6 +30,7 @@ SINGLE = (
     "_",
     "gettext",
     "translate",
+    "translatable",
     "ValidationFailed",
     "Forbidden",
     "NotFound",
@@ -37,12 +43,17 @@ PASSES: list[Mapping[str, Any]] = [
 ]
 
 
+@functools.cache
 def found() -> Catalog:
     """Every text that the sources say, with where."""
     catalog = Catalog()
     for keywords in PASSES:
         for name, line, text, comments, context in _extract(keywords):
             catalog.add(text, None, [(name, line)], auto_comments=comments, context=context)
+    for kind in KINDS.values():
+        for each in kind.fields:
+            for text in filter(None, (each.label, each.help)):
+                catalog.add(text, None, [(f"payments/{kind.kind}.py", 1)])
     return catalog
 
 

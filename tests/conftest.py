@@ -15,15 +15,16 @@ from ringlet import audit, demo, embedded, ledger, migrations
 from ringlet.app import open_desk
 from ringlet.desk import Desk
 from ringlet.settings import Settings, load
-from tests.databases import DemoHome, Filled, copyable, fresh_database
+from tests.databases import DemoHome, Filled, copyable, fresh_database, in_memory
 from tests.site import Shop, Site, fill_shop
 
-pytest_plugins = ("tests.browser", "tests.pages_rig")
+pytest_plugins = ("tests.browser", "tests.pages_rig", "tests.live")
 #: minutes of browsers, of faults and of generated input: `make test-long`, which CI runs too
 LONG = frozenset({
     "test_pages_axe", "test_pages_journeys", "test_pages_docs_samples", "test_pages_live_browser", "test_model",
     "test_schemathesis", "test_failpoints", "test_supplier_faults", "test_webhook_faults", "test_kill", "test_database_down",
-    "test_admin_wizard", "test_admin_axe",
+    "test_admin_wizard", "test_admin_axe", "test_topup_faults", "test_pages_topup_browser", "test_brands_browser",
+    "test_gateway_localstripe", "test_races_http", "test_serve_life",
 })  # fmt: skip
 #: of this worker, when several share a server
 TEMPLATE = "ringlet_test_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -31,10 +32,15 @@ TEMPLATE = "ringlet_test_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long is marked in one place."""
+    """What takes long is marked in one place: whole files, and whatever opens a browser."""
     for item in items:
-        if item.path.stem in LONG:
+        if item.path.stem in LONG or "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("long")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file of which nothing is wanted is not even read."""
+    return True if collection_path.stem in LONG and "not long" in config.option.markexpr else None
 
 
 @pytest.fixture(scope="session")
@@ -44,14 +50,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if outside:
         yield urlunsplit(urlsplit(outside)._replace(path="/{}"))
         return
-    server = embedded.acquire(tmp_path_factory.mktemp("cluster"))
-    with psycopg.connect(server.dsn, autocommit=True) as connection:
-        # These databases live for a test. Those that must outlive a crash have a server of their own.
-        connection.execute("alter system set fsync = off")
-        connection.execute("select pg_reload_conf()")
-    info = psycopg.conninfo.conninfo_to_dict(server.dsn)
-    yield f"postgresql://{info['user']}@/{{}}?host={quote(str(info['host']), safe='')}"
-    server.release()
+    with in_memory(tmp_path_factory) as folder:
+        server = embedded.acquire(folder)
+        with psycopg.connect(server.dsn, autocommit=True) as connection:
+            # These databases live for a test. Those that must outlive a crash have a server of their own.
+            for setting in ("fsync = off", "full_page_writes = off", "max_wal_size = '256MB'"):
+                connection.execute(f"alter system set {setting}")
+            connection.execute("select pg_reload_conf()")
+        info = psycopg.conninfo.conninfo_to_dict(server.dsn)
+        yield f"postgresql://{info['user']}@/{{}}?host={quote(str(info['host']), safe='')}"
+        server.release()
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """A crowd of customers' programs at one site: what they ask over HTTP, and the randomness that a seed replays."""
 
+import asyncio
 import contextlib
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -124,3 +125,9 @@ class Crowd:
         body = {"action": "PUSH_SMS", "key": self.agent_key, "smsId": sms_id, "phone": int(phone),
                 "phoneFrom": "Example", "text": text}  # fmt: skip
         return await self.call("POST", "/agent/api/sms", body)
+
+
+async def late(delay_s: float, work: Awaitable[Any]) -> Any:
+    """Begin a little later than others do."""
+    await asyncio.sleep(delay_s)
+    return await work

@@ -3,14 +3,30 @@
 import contextlib
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from tests.site import Shop, Site
+
+#: a file system in memory, and what a worker's server may take of it
+MEMORY = Path("/dev/shm")
+ROOM = 2 * 2**30
+
+
+@contextlib.contextmanager
+def in_memory(factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for a server that nobody will miss: making and dropping a thousand databases is work for a disk."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM:
+        yield factory.mktemp("cluster")
+        return
+    with tempfile.TemporaryDirectory(prefix="ringlet-test-", dir=MEMORY) as folder:
+        yield Path(folder)
 
 
 @contextlib.contextmanager

@@ -85,7 +85,22 @@ async def _things(page: Page) -> dict[str, str]:
     key_id = await _link(page, "/profile", r"/profile/keys/(\d+)$")
     await page.goto("/")
     await page.locator(".offer-star button").first.click()
-    return {"webhook_id": webhook_id, "delivery_id": delivery_id, "key_id": key_id}
+    return {"webhook_id": webhook_id, "delivery_id": delivery_id, "key_id": key_id, **(await _payments(page))}
+
+
+async def _payments(page: Page) -> dict[str, str]:
+    """One that is credited, and one that is open."""
+    topups = []
+    for amount in ("25", "40"):
+        await page.goto("/wallet")
+        await page.fill("#amount", amount)
+        await page.locator('form[action="/wallet/top-up"] button').click()
+        await page.locator("[data-pay]").wait_for()
+        topups.append(page.url.rpartition("/")[2])
+    await page.goto(f"/demo-pay/demo_{topups[0]}")
+    await page.locator("button[value=pay]").click()
+    await page.locator("[data-state=credited]").wait_for()
+    return {"topup_id": topups[0], "external_id": f"demo_{topups[0]}", "open_topup_id": topups[1]}
 
 
 async def _link(page: Page, path: str, pattern: str) -> str:

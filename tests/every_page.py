@@ -17,7 +17,7 @@ from ringlet.web.pages.routes import router
 #: answers that nobody looks at as a page: files, streams, and where a page leads on at once
 NOT_LOOKED_AT = {
     "/static/{name}", "/brand/{name}", "/favicon.svg", "/history.csv", "/wallet.csv", "/profile/data.json",
-    "/live/events", "/work", "/profile/keys",
+    "/live/events", "/work", "/profile/keys", "/wallet/top-up/{topup_id}/receipt.pdf", "/r/{code}",
 }  # fmt: skip
 #: parts that a page's script asks for; without it they lead to the page
 PARTS = {"/find", "/offer", "/webhooks/{webhook_id}/log"}
@@ -28,7 +28,7 @@ OF_GUESTS = {
 OF_HALF = {"/second-factor"}
 OF_ALL = {"/", "/docs", "/docs/api"}
 #: only for who has a brand of his own; the shop's side has its own life (`admin_looks`)
-OF_RESELLERS = {"/shop"}
+OF_RESELLERS = {"/shop", "/shop/{brand_id}/customers"}
 #: not there until the operator has written them
 UNWRITTEN = {f"/{each}" for each in LEGAL}
 MISSING = "/there-is-no-such-page"
@@ -69,7 +69,7 @@ def looks() -> list[Look]:
 def admin_looks() -> list[Look]:
     """The pages of the shop's side, and those of customers that it brings about."""
     paths = {route.path_format for route in admin_router.routes if "GET" in route.methods}
-    pages = sorted(path for path in paths if not path.endswith((".csv", ".json")))
+    pages = sorted(path for path in paths if not path.endswith((".csv", ".json", "/proofs/{proof_id}")))
     return [*(Look(_name(path), path, "admin") for path in pages), *ADMIN_MOMENTS]
 
 
@@ -133,6 +133,11 @@ async def _is_refused(page: Any) -> None:
     await page.locator("[role=alert], [aria-invalid=true]").first.wait_for()
 
 
+async def _asks_too_much(page: Any) -> None:
+    await page.fill("#amount", "999999")
+    await _sends("/wallet/top-up")(page)
+
+
 async def _makes_webhook(page: Any) -> None:
     await page.fill("input[name=url]", f"https://shop.example.com/{id(page)}")
     await _sends("/webhooks/new")(page)
@@ -154,6 +159,10 @@ MOMENTS = (
     Look("history-nothing", "/history?q=nothing+of+the+kind"),
     Look("history-one-open", "/history/{activation_id}", prepare=_opens_all),
     Look("wallet-nothing", "/wallet?kind=debit"),
+    Look("wallet-amount", "/wallet?amount=20", prepare=_opens_all),
+    Look("wallet-refused", "/wallet", prepare=_asks_too_much),
+    Look("topup-open", "/wallet/top-up/{open_topup_id}"),
+    Look("demo-pay-open", "/demo-pay/demo_{open_topup_id}"),
     Look("webhook-made", "/webhooks/new", prepare=_makes_webhook),
     Look("webhooks-one-open", "/webhooks/{webhook_id}", prepare=_opens_all),
     Look("sign-in-refused", "/sign-in", "guest", prepare=_is_refused),
@@ -176,6 +185,11 @@ ADMIN_MOMENTS = (
         "admin-pricing-rule-shown", "/admin/pricing/rule", "admin", prepare=_previews("/admin/pricing/rule")
     ),
     Look("admin-figures-service", "/admin/figures?by=service&period=month", "admin"),
+    Look("admin-payments-add-kind", "/admin/payments/add?kind=bank", "admin"),
+    Look("admin-payments-top-ups-nothing", "/admin/payments/top-ups?q=nothing", "admin"),
+    Look(
+        "admin-payments-top-ups-one-open", "/admin/payments/top-ups/{public_id}", "admin", prepare=_opens_all
+    ),
     Look("admin-log-checked", "/admin/log?check=1", "admin"),
     Look("admin-reports-done", "/admin/reports?done=1", "admin"),
     Look(

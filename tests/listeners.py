@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ringlet.desk import Desk
-from ringlet.web import routes
 from ringlet.web.door import Door
+from tests.applications import application
 
 
 @contextlib.asynccontextmanager
 async def open_door(desk: Desk) -> AsyncIterator[Door]:
     """The application with what feeds its streams, and the news sound."""
-    door = routes.make(desk)
+    door = application(desk)
     running = asyncio.create_task(door._office.streams.run())
     async with asyncio.timeout(10):
         while not desk.feed.sound:

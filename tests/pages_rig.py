@@ -11,14 +11,13 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 import uvicorn
-from litestar import Litestar
 
-from ringlet.cli.processes import Server
+from ringlet.cli.web import Server
 from ringlet.desk import Desk
 from ringlet.ledger import Wallet
 from ringlet.people import acceptable_use, persons, sign_in
-from ringlet.web import routes
 from ringlet.web.pages.visit import SESSION
+from tests.applications import application
 from tests.site import Shop
 
 
@@ -71,7 +70,7 @@ class Person:
 
     async def _got(self, asked: contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]) -> Got:
         async with asked as answer:
-            got = Got(answer.status, await answer.text(), answer.headers.copy())
+            got = Got(answer.status, await answer.text(errors="replace"), answer.headers.copy())
             self.cookies |= {each.key: each.value for each in answer.cookies.values()}
         self.token = next(iter(re.findall(r'name="form-token" content="([^"]+)"', got.text)), self.token)
         return got
@@ -123,15 +122,10 @@ class Heard:
                 await self._came.wait()
 
 
-#: Applications that nobody uses now: making one takes longer than most tests.
-_made: list[Litestar] = []
-
-
 @contextlib.asynccontextmanager
 async def serving(desk: Desk) -> AsyncIterator[Person]:
     """The application on a port; yields a stranger, whom `sign` makes somebody."""
-    made = _made.pop() if _made else routes.application()
-    app = routes.at_desk(made, desk)
+    app = application(desk)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
             app, ws="none", access_log=False, log_config=None, timeout_graceful_shutdown=1
@@ -145,7 +139,6 @@ async def serving(desk: Desk) -> AsyncIterator[Person]:
             yield Person(f"http://127.0.0.1:{listener.getsockname()[1]}", http)
         server.should_exit = True
         await running
-    _made.append(made)
 
 
 async def sign(stranger: Person, desk: Desk, wallet: Wallet) -> Person:

@@ -16,8 +16,20 @@ from ringlet.activations.choose import Order
 from ringlet.activations.receive import IncomingMessage
 from ringlet.acts import CLI, Actor
 from ringlet.app import open_desk
-from ringlet.backoffice import adjustments, brand_words, brands, notes, policy, pricing_change, reports, staff
+from ringlet.backoffice import (
+    adjustments,
+    brand_words,
+    brands,
+    gateways,
+    notes,
+    policy,
+    pricing_change,
+    reports,
+    staff,
+    vouchers,
+)
 from ringlet.backoffice.brands import Profile
+from ringlet.backoffice.gateways import Conditions
 from ringlet.backoffice.policy import Scope
 from ringlet.backoffice.pricing_plan import Put
 from ringlet.backoffice.pricing_rules import Owner
@@ -28,6 +40,7 @@ from ringlet.errors import ValidationFailed
 from ringlet.ledger import Wallet
 from ringlet.people import persons
 from ringlet.settings import load
+from ringlet.topups import begin, proof, redeem
 from tests.figures_rig import move_back
 from tests.site import Site
 from tests.suppliers_rig import Upstream, upstream
@@ -65,8 +78,23 @@ async def _live(desk: Desk, up: Upstream) -> dict[str, str]:
     await _guard(desk, actor, client.id)
     return {
         "customer_id": str(client.id), "order_id": str(order.activation.public_id), "source_id": str(failing),
-        "change_id": str(change_id), "brand_id": str(await _brand(desk, actor)),
+        "change_id": str(change_id), "brand_id": str(await _brand(desk, actor)), **(await _payments(desk, wallet)),
     }  # fmt: skip
+
+
+async def _payments(desk: Desk, wallet: Wallet) -> dict[str, str]:
+    """A transfer that waits for staff with its proof, and a batch of vouchers of which one was redeemed."""
+    terms = Conditions(
+        label="Bank transfer", min_micros=5_000_000, max_micros=900_000_000, surcharge_percent=Decimal(0),
+        surcharge_micros=0, on_over="credit", on_under="credit", on_late="review",
+    )  # fmt: skip
+    gateway_id = await gateways.add(desk, CLI, "bank", "live", terms, {"instructions": "IBAN DE00 1234 5678"})
+    await gateways.switch(desk, CLI, gateway_id, is_on=True)
+    topup = await begin.begin(desk, wallet.id, gateway_id, 50_000_000, "transfer")
+    await proof.attach(desk, wallet.id, topup.public_id, "transfer.pdf", b"%PDF-1.4\n%%EOF\n")
+    made = await vouchers.make(desk, CLI, vouchers.Wish(10, 5_000_000, 365, "The fair", "fair"))
+    await redeem.redeem(desk, wallet.id, made.codes[0])
+    return {"gateway_id": str(gateway_id), "public_id": topup.public_id}
 
 
 async def _price(desk: Desk, actor: Actor, customer_id: int) -> int:

@@ -15,12 +15,13 @@ from ringlet import accounts, acts, canon, colours, ledger
 from ringlet.activations.buy import buy
 from ringlet.activations.choose import Order
 from ringlet.app import open_desk
-from ringlet.backoffice import brands, staff, welcome
+from ringlet.backoffice import brands, first_shop, staff, welcome
 from ringlet.backoffice.first_shop import HUES, accent
 from ringlet.brands import HOUSE
 from ringlet.desk import Desk
 from ringlet.people import throttle
 from ringlet.settings import Settings
+from ringlet.web.handler import spell
 from tests.fakes.supplier import KEY
 from tests.fakes.warehouse import Warehouse
 from tests.pages_rig import Got, Person, serving
@@ -155,6 +156,58 @@ async def test_the_shop_gets_its_name_its_colour_and_its_languages(desk: Desk, g
     assert (brand.name, brand.languages) == ("Numbers & Co", ("es",))
     assert "150" in brand.colours["accent"][0]
     assert (await owner.get(START)).headers["Location"] == f"{START}/supplier"
+
+
+async def test_the_currency_is_chosen_until_money_moves(desk: Desk, guest: Person) -> None:
+    """Wallets that are there and those to come have it, pages show money in it; one amount, and it stays for good."""
+    owner = await with_factor(guest, desk)
+    page = (await owner.get(f"{START}/shop")).text
+    assert "US Dollar · $1,234.50" in page
+    assert "Euro · €1,234.50" in page
+    for nonsense in ("XXX", "eur", "EURO"):
+        assert (await owner.post(f"{START}/shop", name="N", currency=nonsense)).status == 422
+    assert (await owner.post(f"{START}/shop", name="N", currency="EUR")).status == 303
+    await desk.refresh_brands()
+    later = await customer(desk, 0)
+    async with desk.db.connection() as tx:
+        rows = await (await tx.execute("select mode, currency from wallet order by id")).fetchall()
+        assert [each.after for each in await acts.search(tx, act="shop.currency_chosen")] == [
+            {"currency": "EUR"}
+        ]
+    assert rows == [("live", "EUR"), ("test", "EUR")] * 2
+    assert "€0.00" in (await owner.get("/wallet")).text
+    await credited(desk, later)
+    page = (await owner.get(f"{START}/shop")).text
+    assert 'name="currency"' not in page
+    assert "Euro · €1,234.50" in page
+    got = await owner.post(f"{START}/shop", name="N", currency="USD")
+    assert (got.status, "money has moved already" in got.text) == (422, True)
+    assert (await owner.post(f"{START}/shop", name="N", currency="EUR")).status == 303
+
+
+async def credited(desk: Desk, wallet: ledger.Wallet) -> None:
+    async with desk.db.transaction() as tx:
+        await ledger.credit(tx, wallet, 1, actor="test", reason="the first")
+
+
+@pytest.mark.usefixtures("breaches")
+async def test_accounts_that_open_meanwhile_have_the_new_currency(desk: Desk) -> None:
+    """Whoever opens one while it is chosen: afterwards there is one currency, and first balances are no race."""
+    chosen = first_shop.choose_currency(desk, acts.CLI, "IDR")
+    done = await asyncio.gather(
+        chosen, *(accounts.open_account(desk, f"c{n}@example.org", 0, actor="test") for n in range(8)),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert [each for each in done if isinstance(each, Exception)] == []
+    async with desk.db.connection() as tx:
+        rows = await (await tx.execute("select currency, count(*) from wallet group by 1")).fetchall()
+    assert rows == [("IDR", 16)]
+
+
+def test_every_currency_on_offer_has_its_number() -> None:
+    """For programs of the other protocol, which know currencies by their numbers."""
+    numbers = {code: spell.currency(code) for code in first_shop.CURRENCIES}
+    assert len(set(numbers.values())) == len(numbers)
 
 
 async def test_a_logo_is_taken_in_and_what_is_none_is_said(desk: Desk, guest: Person) -> None:

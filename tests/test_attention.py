@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.pages_rig import serving
 from tests.site import Shop
 from tests.upstream import NOWHERE, add
 
+GIGABYTES = 100 * 10**9
 #: what goes wrong → the kind of the line, and what it is about
 TROUBLES = {
     "supplier_low": ("update supplier set balance_micros = 1, balance_alert_micros = 2, balance_at = now()", "up"),
@@ -37,6 +39,9 @@ TROUBLES = {
     "returns_stuck": (
         ("insert into rental (source_id, supplier_ref, country, service, operator, phone, cost, state, wish, tries, due_at)"
         " select source_id, 'r', 6, 'ig', 'any', '62', 0, 'closing', 'cancel', 6, now() from supplier"), "up"),
+    "rentals_stray": (
+        ("insert into rental (source_id, supplier_ref, country, service, operator, phone, cost, state, created_at)"
+        " select source_id, 's', 6, 'ig', 'any', '62', 0, 'stray', now() - interval '4 minutes' from supplier"), "up"),
     "webhooks_failing": (
         ("insert into webhook_endpoint (public_id, wallet_id, url, types, failing_since)"
         " values ('we', 1, 'https://example.org', '{}', now())"), ""),
@@ -47,6 +52,16 @@ TROUBLES = {
         ("alter table posting disable trigger user;"
         " update posting set created_at = now() - interval '6 minutes'"), ""),
     "numbers_reported": ("insert into number_report (phone, story) values ('4411122233', 'calls me')", ""),
+    "topups_waiting": (
+        ("insert into topup (public_id, wallet_id, gateway_id, once, state, amount_micros, charge_micros, currency,"
+        " expires_at) values ('tu_0000000000000000000000', 1, 1, 'x', 'review', 1, 1, 'USD', now())"), ""),
+    "gateway_failing": ("update gateway set is_on = true, failing_since = now(), failure = 'no'", "Demo"),
+    "gateway_differs": ("update gateway set compared_at = now(), compared = '{\"differing\": 1}'", "Demo"),
+    "refunds_stuck": (
+        ("with t as (insert into topup (public_id, wallet_id, gateway_id, once, state, amount_micros, charge_micros, currency,"
+        " expires_at) values ('tu_0000000000000000000001', 1, 1, 'y', 'open', 1, 1, 'USD', now()) returning id)"
+        " insert into topup_refund (key, topup_id, once, amount_micros, debited_micros, reason, asked_by, attempts)"
+        " select 'rf_0000000000000000000000', id, 'x', 1, 0, 'why', 'a', 9 from t"), ""),
     "approvals_waiting": (
         ("insert into person (customer_id) values (1);"
         " insert into adjustment (customer_id, amount_micros, reason, once, state, asked_by, asked_person, expires_at)"
@@ -62,15 +77,21 @@ TROUBLES = {
 
 
 @pytest.fixture
-async def quiet(desk: Desk, shop: Shop) -> Desk:
-    """A shop with a supplier, where all is well."""
+async def quiet(desk: Desk, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A shop with a supplier, where all is well: whatever the disk of these tests has left."""
     assert shop
+    leave(monkeypatch, GIGABYTES, GIGABYTES // 2)
     await add(desk, NOWHERE)
     async with desk.db.connection() as tx:
         await tx.execute("update supplier set synced_at = now(), refused_until = null")
     while await tally.fold(desk):
         pass
     return desk
+
+
+def leave(monkeypatch: pytest.MonkeyPatch, total: int, free: int) -> None:
+    """A disk of this size with so much space left, in bytes."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: (total, total - free, free))
 
 
 async def go_wrong(desk: Desk, statement: str) -> None:
@@ -99,6 +120,25 @@ async def test_each_trouble_has_its_line(quiet: Desk, kind: str) -> None:
     assert (line.kind, line.about, line.count) == (kind, about, 1)
     assert line.since is not None
     assert line.href.startswith("/admin/")
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "is_low"),
+    [(GIGABYTES, GIGABYTES // 10, False), (GIGABYTES, GIGABYTES // 10 - 1, True), (5 * 10**9, 10**9, False),
+     (5 * 10**9, 10**9 - 1, True)],
+)  # fmt: skip
+async def test_a_disk_that_fills_up_is_said(
+    quiet: Desk, monkeypatch: pytest.MonkeyPatch, total: int, free: int, is_low: bool
+) -> None:
+    """Below a tenth, or below a gigabyte; the line leads to the machine room."""
+    leave(monkeypatch, total, free)
+    lines = await attention.lines(quiet)
+    assert [(each.kind, each.href, each.about) for each in lines] == [
+        ("disk_low", "/admin/system", str(quiet.settings.home))
+    ] * is_low
+    async with serving(quiet) as guest:
+        owner = (await employ(quiet, guest, "owner"))[0]
+        assert ("The disk is nearly full" in (await owner.get("/admin")).text) == is_low
 
 
 @pytest.mark.usefixtures("shop")

@@ -42,6 +42,7 @@ BREAKS = {
     "I13": ["insert into idempotency (wallet_id, key, fingerprint, activation_id) values (1, 'k', 'f', 999999)"],
     "I14": ["update activation set due_at = now() - interval '1 hour'"],
     "I15": ["insert into resale (activation_id, brand_id, wallet_id, share_micros) select id, 1, 2, 5 from activation"],
+    "I16": ["insert into referrer (customer_id, code, earned_micros) values (1, 'aaaaaaaaaa', 5)"],
 }  # fmt: skip
 
 

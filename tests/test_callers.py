@@ -25,11 +25,10 @@ NEEDS = {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
-    """One installation for all; each test has customers of its own."""
-    with running_site(tmp_path_factory.mktemp("callers"), cluster, demo_home) as running:
-        yield running
-        assert running.audit() == ""
+def site(demo_site: Site) -> Iterator[Site]:
+    """The demo that files share; each test has customers of its own."""
+    yield demo_site
+    assert demo_site.audit() == ""
 
 
 @pytest.fixture

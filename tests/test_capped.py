@@ -19,6 +19,12 @@ from tests.site import PRICE_MICROS, Shop, Site
 IG = Order(service="ig", country=6)
 
 
+@pytest.fixture(scope="module")
+def site(demo_site: Site) -> Site:
+    """The demo that files share; each door has a key of its own."""
+    return demo_site
+
+
 async def _key(desk: Desk, wallet: ledger.Wallet, cap_micros: int) -> customers.ApiKey:
     terms = KeyTerms(wallet_id=wallet.id, mode="live", name="capped", daily_cap_micros=cap_micros)
     async with desk.db.transaction() as tx:

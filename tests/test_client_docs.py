@@ -14,6 +14,12 @@ TEXT = (Path(__file__).parent.parent / "docs" / "client.md").read_text(encoding=
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
+@pytest.fixture(scope="module")
+def site(demo_site: Site) -> Site:
+    """The demo that files share for all that is shown."""
+    return demo_site
+
+
 def environment(site: Site) -> dict[str, str]:
     """As a newcomer has it: the key of test mode and the address."""
     mine = {"RINGLET_API_KEY": site.demo["test_key"], "RINGLET_URL": site.url}

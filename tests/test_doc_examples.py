@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.contract import account, running_site
-from tests.databases import DemoHome
+from tests.contract import account
 from tests.site import Site
 
 ROOT = Path(__file__).parent.parent
@@ -38,11 +37,10 @@ LONG = re.compile(r"\d{11,}")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
-    """One installation for all pages; each has a customer of its own."""
-    with running_site(tmp_path_factory.mktemp("pages"), cluster, demo_home) as running:
-        yield running
-        assert running.audit() == ""
+def site(demo_site: Site) -> Iterator[Site]:
+    """The demo that files share; each page has a customer of its own."""
+    yield demo_site
+    assert demo_site.audit() == ""
 
 
 class Example(NamedTuple):

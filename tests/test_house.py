@@ -99,7 +99,7 @@ def test_transactions_belong_to_use_cases(path: Path) -> None:
 
 def test_the_lock_files_name_no_address() -> None:
     """Versions and hashes only: where packages come from is the machine's business."""
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-localstripe.lock"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "--hash=sha256:" in text
         assert "://" not in text

@@ -81,7 +81,7 @@ async def test_asked_and_answered(house: Desk, service: Service) -> None:
         await identity.ask(house, CLI, alice)
     secret = await hook.set_hook(house, CLI, service.url)
     await identity.ask(house, CLI, alice, "first top-up")
-    with pytest.raises(ValidationFailed, match="pending already"):
+    with pytest.raises(ValidationFailed, match="under way already"):
         await identity.ask(house, CLI, alice)
     assert await hook.ask_due(house) == 1
     assert await hook.ask_due(house) == 0

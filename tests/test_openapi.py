@@ -11,8 +11,7 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from ringlet.web import agent, api, listen, openapi, statistics, webhooks
-from tests.contract import CODES, refused, running_site
-from tests.databases import DemoHome
+from tests.contract import CODES, refused
 from tests.site import Site
 
 REFERENCE = {
@@ -33,9 +32,9 @@ def document() -> Any:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, cluster: str, demo_home: DemoHome) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("openapi"), cluster, demo_home) as running:
-        yield running
+def site(demo_site: Site) -> Site:
+    """The demo that files share: here it is only read."""
+    return demo_site
 
 
 def operations(document: Any) -> Iterator[tuple[str, str, Any]]:

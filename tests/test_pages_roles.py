@@ -16,6 +16,9 @@ from ringlet.backoffice import brands
 from ringlet.backoffice.brands import Profile
 from ringlet.customers import KeyTerms, add_key
 from ringlet.desk import Desk
+from ringlet.payments import book
+from ringlet.topups import begin, demo_pay, look
+from ringlet.topups.store import Topup
 from ringlet.web.pages.routes import router
 from ringlet.webhooks import endpoints, log
 from tests.pages_rig import Got, Person, serving, sign
@@ -24,7 +27,7 @@ from tests.site import Shop
 #: for everybody, also signed out; a one-time token in the address is its own proof
 OPEN = {
     "/", "/static/{name}", "/favicon.svg", "/sign-up", "/sign-up/sent", "/sign-in", "/forgot", "/forgot/sent",
-    "/brand/{name}", "/terms", "/privacy", "/imprint",
+    "/brand/{name}", "/r/{code}", "/terms", "/privacy", "/imprint",
     "/acceptable-use", "/report", "/report/sent", "/work",
     "/confirm/{token}", "/email/{token}", "/reset/{token}", "/docs", "/docs/api", "/docs/countries",
     "/docs/services", "/docs/{page}", "/language", "/passkey", "/passkey/options", "/sign-out", "/mail",
@@ -107,6 +110,7 @@ async def _of_alice(desk: Desk, shop: Shop) -> dict[str, str]:
     )
     made = await endpoints.create(desk, shop.alice.id, new)
     sent = await log.send_test(desk, shop.alice.id, made.endpoint.public_id)
+    topup = await _paid(desk, shop)
     brand_id = await brands.add(desk, CLI, Profile(name="hers", hosts=["alice.example"]), "alice@example.org")
     await desk.refresh_brands()
     async with desk.db.transaction() as tx:
@@ -132,7 +136,19 @@ async def _of_alice(desk: Desk, shop: Shop) -> dict[str, str]:
         "activation_id": str(bought.activation.public_id), "webhook_id": made.endpoint.public_id,
         "delivery_id": str(sent.delivery_id), "key_id": str(key.id), "session_id": str(row[0]),
         "passkey_id": str(passkey[0]), "brand_id": str(brand_id), "rule_id": str(rule_id),
+        "topup_id": topup.public_id, "external_id": str(topup.external_id),
     }  # fmt: skip
+
+
+async def _paid(desk: Desk, shop: Shop) -> Topup:
+    """A payment of hers that is credited, so that every page about it is there."""
+    async with desk.db.transaction() as tx:
+        new = book.New("demo", "Demo", "live", {}, 1_000_000, 100_000_000, is_on=True)
+        gateway_id = await book.add(tx, desk.settings.secret, new)
+    topup = await begin.begin(desk, shop.alice.id, gateway_id, 5_000_000, "hers")
+    await demo_pay.act(desk, shop.alice.id, str(topup.external_id), "pay")
+    await look.look_due(desk)
+    return topup
 
 
 _PASSKEY = "insert into passkey (person_id, credential_id, public_key, sign_count, name) values (%s, %s, %s, 0, 'hers') returning id"

@@ -139,6 +139,23 @@ def run(office: Site, command: str) -> str:
     return done.stdout
 
 
+def test_what_the_command_does_to_groups_is_in_the_log(office: Site) -> None:
+    """A group is made and changed, an account comes in and goes; put where it is already it leaves no line."""
+    run(office, "account create reseller@example.org")
+    run(office, "account group create vip")
+    run(office, "account group change vip --base-price-shows list")
+    for name in ("vip", "vip", "none"):
+        run(office, f"account group set reseller@example.org {name}")
+    with psycopg.connect(office.environment["DATABASE_URL"]) as connection:
+        rows = connection.execute("select act, actor, before, after from staff_act order by id").fetchall()
+    assert rows == [
+        ("group.added", "cli", None, {"name": "vip", "base_price_shows": "cost"}),
+        ("group.changed", "cli", {"base_price_shows": "cost"}, {"base_price_shows": "list"}),
+        ("customer.group_set", "cli", {"group": None}, {"group": "vip"}),
+        ("customer.group_set", "cli", {"group": "vip"}, {"group": None}),
+    ]
+
+
 def test_an_operator_sets_explains_and_removes_rules(office: Site) -> None:
     """Several parts of a price in one command; the explanation has each rule, the floor, and the price that is paid."""
     run(office, "account create reseller@example.org")

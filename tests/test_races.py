@@ -1,10 +1,9 @@
-"""Many at once: the money of a hundred buys a hundred, and everything else happens once, at the desk and over HTTP."""
+"""Many at once: the money of a hundred buys a hundred, and everything else happens once, at the desk (`test_races_http`: over HTTP)."""
 
 import asyncio
-import json
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 import pytest
@@ -20,9 +19,8 @@ from ringlet.desk import Desk
 from ringlet.errors import CancelRejected, IdempotencyInProgress, InsufficientBalance, ResendRejected
 from ringlet.idempotency import Once
 from ringlet.settings import Settings
-from tests.crowd import Answer, Crowd, chance, desks_of
-from tests.databases import DemoHome
-from tests.site import PRICE_MICROS, Shop, Site, fill_shop
+from tests.crowd import chance, desks_of, late
+from tests.site import PRICE_MICROS, Shop, fill_shop
 
 IG = Order(service="ig", country=6)
 MONEY_FOR_100 = 100 * PRICE_MICROS
@@ -91,8 +89,8 @@ class TestAtTheDesk:
             wallet = await customer(desk, PRICE_MICROS)
             bought = (await buy(desk, wallet, IG)).activation
             answers = await at_once(
-                _late(rng.random() * 0.004, big_shop.push(desk, bought, f"Your code is {4000 + number}")),
-                _late(rng.random() * 0.004, cancel.cancel(desk, wallet.id, bought.public_id)),
+                late(rng.random() * 0.004, big_shop.push(desk, bought, f"Your code is {4000 + number}")),
+                late(rng.random() * 0.004, cancel.cancel(desk, wallet.id, bought.public_id)),
             )
             seen = await browse.look(desk, wallet.id, bought.public_id)
             outcomes[seen.activation.state] += 1
@@ -110,8 +108,8 @@ class TestAtTheDesk:
             wallet = await customer(desk, PRICE_MICROS)
             old = (await buy(desk, wallet, IG)).activation
             answers = await at_once(
-                _late(rng.random() * 0.004, big_shop.push(desk, old, f"Your code is {4000 + number}")),
-                _late(rng.random() * 0.004, resend.resend(desk, wallet, old.public_id)),
+                late(rng.random() * 0.004, big_shop.push(desk, old, f"Your code is {4000 + number}")),
+                late(rng.random() * 0.004, resend.resend(desk, wallet, old.public_id)),
             )
             assert isinstance(answers[1], resend.Resent), answers
             rows = (await browse.browse(desk, wallet.id, browse.Wanted())).rows
@@ -146,85 +144,6 @@ class TestAtTheDesk:
             seen = await browse.look(desk, big_shop.alice.id, bought.public_id)
             assert len(seen.messages) == 1
         assert await money(desk, big_shop.alice) == (100_000_000 - 20 * PRICE_MICROS, 0)
-
-
-async def _late(delay_s: float, work: Awaitable[Any]) -> Any:
-    await asyncio.sleep(delay_s)
-    return await work
-
-
-@pytest.fixture(scope="module")
-def busy_site(cluster: str, demo_home: DemoHome, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with demo_home.site(tmp_path_factory.mktemp("races"), cluster) as running:
-        running.start("--workers", "2")
-        yield running
-
-
-class TestOverHttp:
-    """The same against real processes, with hundreds of connections."""
-
-    @pytest.fixture(autouse=True)
-    def clean_audit(self, busy_site: Site) -> Iterator[None]:
-        yield
-        assert audit.run(busy_site.environment["DATABASE_URL"]) == []
-
-    async def test_money_for_a_hundred_buys_a_hundred(self, busy_site: Site) -> None:
-        """300 buys at once on the money of 100 sell exactly 100; a fourfold cancel of each refunds it once."""
-        async with _customers_crowd(busy_site, "11.1489") as crowd:
-            answers = await asyncio.gather(*(crowd.buy() for _ in range(300)))
-            assert _statuses(answers) == {200: 100, 402: 200}
-            assert await crowd.balance() == (0, 11.1489)
-            ids = [answer.body["activation"]["activation_id"] for answer in answers if answer.is_ok]
-            cancels = await asyncio.gather(*(crowd.cancel(each) for each in ids for _ in range(4)))
-            assert _statuses(cancels) == {200: 100, 409: 300}
-            assert {answer.code for answer in cancels} == {"cancel_accepted", "cancel_rejected"}
-            assert await crowd.balance() == (11.1489, 0)
-
-    async def test_one_key_forty_times_is_one_activation(self, busy_site: Site) -> None:
-        """40 requests at once with one Idempotency-Key make one activation; the others say that they repeat it."""
-        async with _customers_crowd(busy_site, "11.1489") as crowd:
-            for number in range(10):
-                answers = await asyncio.gather(*(crowd.buy(f"key {number}") for _ in range(40)))
-                assert _statuses(answers).keys() <= {200, 409}
-                done = [answer for answer in answers if answer.is_ok]
-                assert len({answer.body["activation"]["activation_id"] for answer in done}) == 1
-                assert sum("Idempotent-Replayed" not in answer.headers for answer in done) == 1
-                assert {answer.code for answer in answers if not answer.is_ok} <= {"idempotency_in_progress"}
-            assert (await crowd.balance())[1] == 1.11489
-
-    async def test_code_and_cancel_at_once_never_both(self, busy_site: Site) -> None:
-        """Captured with a code or refunded without one, 200 times, in two web processes."""
-        rng = chance("code and cancel over HTTP")
-        async with _customers_crowd(busy_site, "50") as crowd:
-            bought = await asyncio.gather(*(crowd.buy() for _ in range(ROUNDS)))
-            pairs = [
-                await asyncio.gather(
-                    _late(
-                        rng.random() * 0.004, crowd.push(buy_["phone"], "Your code is 1234", 10_000 + index)
-                    ),
-                    _late(rng.random() * 0.004, crowd.cancel(buy_["activation_id"])),
-                )
-                for index, buy_ in enumerate(answer.body["activation"] for answer in bought)
-            ]
-            assert all(pushed.is_ok for pushed, _ in pairs)
-            refunded = sum(cancelled.is_ok for _, cancelled in pairs)
-            for answer, (_, cancelled) in zip(bought, pairs, strict=True):
-                seen = await crowd.status(answer.body["activation"]["activation_id"])
-                assert seen.body["status"] == ("cancelled" if cancelled.is_ok else "completed")
-            available, held = await crowd.balance()
-            assert (round(available * 1e6), held) == (50_000_000 - (ROUNDS - refunded) * PRICE_MICROS, 0)
-            assert 0 < refunded < ROUNDS
-
-
-def _customers_crowd(site: Site, balance: str) -> Crowd:
-    email = f"{secrets.token_hex(6)}@example.org"
-    made = site.ringlet("account", "create", email, "--balance", balance, "--json")
-    assert made.returncode == 0, made.stderr
-    return Crowd(site.url, json.loads(made.stdout)["api_key"], site.demo["agent_key"], connections=300)
-
-
-def _statuses(answers: Iterable[Answer]) -> Counter[int]:
-    return Counter(answer.status for answer in answers)
 
 
 async def test_many_processes_sell_every_number_once(settings: Settings, database_url: str) -> None:

@@ -43,7 +43,13 @@ def paid_site(
 
 
 async def pay_and_kill(
-    site: Site, database_url: str, gateway: FakeGateway, rng: random.Random, count: int, kills: int, per_s: float
+    site: Site,
+    database_url: str,
+    gateway: FakeGateway,
+    rng: random.Random,
+    count: int,
+    kills: int,
+    per_s: float,
 ) -> None:
     """Payments all the time; the whole process group is killed and started again meanwhile."""
     mine = settings.load({"RINGLET_HOME": str(site.home), "DATABASE_URL": database_url})

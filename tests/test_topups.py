@@ -1,7 +1,6 @@
 """Top-ups by the demo's gateway: credited once, from its truth alone, whatever else is said."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -19,12 +18,11 @@ FIVE = 5_000_000
 
 
 @pytest.fixture
-async def gateway(desk: Desk, shop: object) -> AsyncIterator[int]:
+async def gateway(desk: Desk, shop: object) -> int:
     """The demo's own, for live money."""
     async with desk.db.transaction() as tx:
         new = book.New("demo", "Demo", "live", {}, 1_000_000, 100_000_000, is_on=True)
-        gateway_id = await book.add(tx, desk.settings.secret, new)
-    return gateway_id
+        return await book.add(tx, desk.settings.secret, new)
 
 
 async def asked(desk: Desk, wallet: Wallet, gateway_id: int, amount: int = FIVE, once: str = "a") -> Topup:

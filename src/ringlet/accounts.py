@@ -6,7 +6,7 @@ from typing import LiteralString
 import msgspec
 from psycopg.errors import UniqueViolation
 
-from ringlet import acts, customers, ledger, standing
+from ringlet import acts, brands, customers, ledger, standing
 from ringlet.brands import HOUSE
 from ringlet.customers import Customer
 from ringlet.db import Tx
@@ -64,8 +64,9 @@ async def open_in(
     address; a second customer of the brand with it is refused by the database (UniqueViolation).
     """
     customer_id = await customers.add(tx, email.strip().lower(), brand_id)
-    live = await ledger.open_wallet(tx, customer_id, "live", settings.currency)
-    test = await ledger.open_wallet(tx, customer_id, "test", settings.currency)
+    currency = await brands.currency(tx, settings)
+    live = await ledger.open_wallet(tx, customer_id, "live", currency)
+    test = await ledger.open_wallet(tx, customer_id, "test", currency)
     await ledger.credit(tx, live, balance_micros, actor=actor, reason="first balance")
     await ledger.credit(tx, test, TEST_BALANCE_MICROS, actor="simulator", reason="play money")
     return Opened(customer_id, live, test)

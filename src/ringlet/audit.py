@@ -218,7 +218,8 @@ CHECKS: tuple[Check, ...] = (
                     and split_part(p.reference, ':', 1) = t.public_id), 0) as micros
             from (values ('fee', array['fee'], case when t.posting_id is null then 0 else t.fee_micros end),
                 ('bonus', array['bonus'], t.bonus_micros),
-                ('returned', array['chargeback', 'debt'], t.returned_micros)) as sides (kind, kinds, known)
+                ('returned', array['chargeback', 'debt'], t.returned_micros + (select coalesce(sum(r.debited_micros), 0)
+                    from topup_refund r where r.topup_id = t.id and r.state = 'refused'))) as sides (kind, kinds, known)
         ) as booked
         where booked.micros <> booked.known
         union all
@@ -227,6 +228,27 @@ CHECKS: tuple[Check, ...] = (
         union all
         select format('top-up %s of wallet %s (%s) came by a gateway of %s money', t.public_id, w.id, w.mode, g.mode)
         from topup t join wallet w on w.id = t.wallet_id join gateway g on g.id = t.gateway_id where w.mode <> g.mode
+    """),
+    Check("I12", "what a gateway refused to give back is the customer's again, once", """
+        select format('refund %s (%s) of top-up %s: took %s, restored %s', r.key, r.state, t.public_id, r.debited_micros,
+            coalesce(p.amount_micros, 0))
+        from topup_refund r join topup t on t.id = r.topup_id
+        left join posting p on p.wallet_id = t.wallet_id and p.kind = 'credit' and p.reference = r.key
+        where coalesce(p.amount_micros, 0) <> case r.state when 'refused' then r.debited_micros else 0 end
+        union all
+        select format('posting %s restores refund %s, which is not there', p.id, p.reference)
+        from posting p left join topup_refund r on r.key = p.reference
+        where p.kind = 'credit' and starts_with(p.reference, 'rf_') and r.id is null
+    """),
+    Check("I12", "a voucher is good once, for what it says", """
+        select format('voucher %s: top-up %s (%s) of %s, worth %s', v.id, t.public_id, t.state, t.credited_micros,
+            b.amount_micros)
+        from voucher v join voucher_batch b on b.id = v.batch_id join topup t on t.id = v.topup_id
+        where (t.state, t.credited_micros) is distinct from ('credited'::topup_state, b.amount_micros)
+        union all
+        select format('top-up %s came by a voucher that does not know it', t.public_id)
+        from topup t join gateway g on g.id = t.gateway_id and g.kind = 'voucher'
+        where not exists (select from voucher v where v.topup_id = t.id)
     """),
     Check("I13", "an idempotency key names one activation of its wallet, or an answer", """
         select format('key of wallet %s names activation %s', i.wallet_id, i.activation_id)
@@ -291,5 +313,39 @@ CHECKS: tuple[Check, ...] = (
         select format('share of activation %s: returned %s, refunded %s', r.activation_id, r.returned_at, p.id)
         from resale r left join posting p on p.activation_id = r.activation_id and p.kind = 'refund'
         where (r.returned_at is null) <> (p.id is null)
+    """),
+    Check("I16", "what who brings customers was given is his share of what they have spent", f"""
+        with spent as (
+            select r.customer_id, r.referrer_id, r.share, r.spent_micros, coalesce((
+                select sum(case p.kind when 'capture' then p.amount_micros else -p.amount_micros end)
+                from wallet w
+                join posting p on p.wallet_id = w.id and p.kind in ('capture', 'refund') and p.id <= m.posting_id
+                join posting c on c.activation_id = p.activation_id and c.kind = 'capture'
+                where w.customer_id = r.customer_id and w.mode = 'live'
+                    and c.created_at < coalesce(least(r.ends_at, f.stopped_at), 'infinity')), 0) as posted_micros
+            from referral r join referrer f on f.customer_id = r.referrer_id cross join referral_mark m
+        ), given as (
+            select w.customer_id, sum(case p.kind when 'referral' then p.amount_micros else -p.amount_micros end) as micros
+            from posting p join wallet w on w.id = p.wallet_id
+            where p.kind in ('referral', 'referral_return') group by w.customer_id
+        )
+        select format('customer %s, brought by %s: %s counted, %s posted', customer_id, referrer_id, spent_micros,
+            posted_micros)
+        from spent where spent_micros <> posted_micros
+        union all
+        select format('referrer %s: earned %s, by those he has brought %s', f.customer_id, f.earned_micros,
+            coalesce(sum(div(s.spent_micros::numeric * s.share, 10000)), 0))
+        from referrer f left join spent s on s.referrer_id = f.customer_id
+        group by f.customer_id having f.earned_micros <> coalesce(sum(div(s.spent_micros::numeric * s.share, 10000)), 0)
+        union all
+        select format('referrer %s: %s posted, known %s, earned %s', coalesce(f.customer_id, g.customer_id),
+            coalesce(g.micros, 0), f.posted_micros, f.earned_micros)
+        from referrer f full join given g on g.customer_id = f.customer_id
+        where f.posted_micros is distinct from coalesce(g.micros, 0) or (f.posted_micros < f.earned_micros and not f.is_due)
+        union all
+        select format('posting %s of %s is not counted for who brought customer %s', p.id, p.created_at, r.customer_id)
+        from referral_mark m join posting p on p.id > m.posting_id and p.created_at < now() - {OVERDUE}
+        join wallet w on w.id = p.wallet_id and w.mode = 'live' join referral r on r.customer_id = w.customer_id
+        where p.kind in ('capture', 'refund')
     """),
 )  # fmt: skip

@@ -100,7 +100,7 @@ class Brands:
 
 def house(settings: Settings) -> Brand:
     """The installation's own brand as it is before anybody has changed it."""
-    return _brand((HOUSE, None, None, [], {}, [], "", "", 1, False, []), (), settings)
+    return _brand((HOUSE, None, None, [], {}, [], "", "", 1, False, [], None), (), settings)
 
 
 def without_port(host: str) -> str:
@@ -135,9 +135,19 @@ _LOAD: LiteralString = """
 select b.id, b.name, b.customer_id, array(select h.host from brand_host h where h.brand_id = b.id order by h.place),
     b.colours, b.languages, b.mail_from, b.support_url, b.version,
     exists (select from brand_logo l where l.brand_id = b.id),
-    array(select array[p.kind, p.language] from brand_page p where p.brand_id = b.id)
+    array(select array[p.kind, p.language] from brand_page p where p.brand_id = b.id),
+    (select currency from brand where id = 1)
 from brand b
 """
+
+
+async def currency(tx: Tx, settings: Settings) -> str:
+    """The currency of every wallet: what the owner has chosen, else the one of the settings. For who opens a wallet:
+    nobody changes it before the end of the transaction.
+    """
+    row = await (await tx.execute("select currency from brand where id = 1 for share")).fetchone()
+    return row[0] if row is not None and row[0] else settings.currency
+
 
 _ANNOUNCEMENTS: LiteralString = """
 select id, brand_id, tone, texts, starts_at, ends_at from announcement where ends_at > now() order by id
@@ -179,8 +189,12 @@ _LOGO: LiteralString = "select width, height, content, icon from brand_logo wher
 
 
 def _brand(row: tuple[Any, ...], told: Iterable[Announcement], settings: Settings) -> Brand:
-    brand_id, name, customer_id, hosts, colours, languages, mail_from, support, version, has_logo, pages = row
-    worn = _worn(settings, name or settings.name, hosts, mail_from)
+    (
+        brand_id, name, customer_id, hosts, colours, languages, mail_from, support, version, has_logo, pages, money,
+    ) = row  # fmt: skip
+    worn = _worn(
+        replace(settings, currency=money or settings.currency), name or settings.name, hosts, mail_from
+    )
     return Brand(
         brand_id, worn.name, customer_id, tuple(hosts), {token: (pair[0], pair[1]) for token, pair in colours.items()},
         tuple(languages), mail_from, support, version, has_logo, frozenset((kind, each) for kind, each in pages),

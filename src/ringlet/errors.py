@@ -28,6 +28,11 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 
+def translatable(sentence: str) -> str:
+    """The same; the catalogues find it by this where it stands apart from its refusal."""
+    return sentence
+
+
 class RingletError(Exception):
     """Base of all errors that we raise on purpose."""
 
@@ -37,15 +42,22 @@ class StartupError(RingletError):
 
 
 class Refusal(RingletError):  # noqa: N818 - a refusal is an answer, not an error
-    """An answer that says no. `message` is public; `extra` is added to the body."""
+    """An answer that says no. `message` is public; `extra` is added to the body.
+
+    With `values` the message is a pattern with their names in it, "At most %(most)s": pages translate the `pattern`, then
+    put them in.
+    """
 
     code: ClassVar[str]
     status: ClassVar[int]
     message: str
 
-    def __init__(self, message: str | None = None, **extra: Any) -> None:
+    def __init__(
+        self, message: str | None = None, *, values: Mapping[str, object] | None = None, **extra: Any
+    ) -> None:
+        self.pattern, self.values = message or self.message, values
         if message is not None:
-            self.message = message
+            self.message = message if values is None else message % values
         super().__init__(self.message)
         self.extra: Mapping[str, Any] = extra
 
@@ -146,13 +158,20 @@ class ValidationFailed(Refusal):
     status = 422
     message = "The request is not valid"
 
-    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        values: Mapping[str, object] | None = None,
+    ) -> None:
         """`field` names what is wrong, as the customer spelled it; the message says how."""
-        text = message or self.message
+        pattern = message or self.message
+        text = pattern if values is None else pattern % values
         super().__init__(
-            f"{field}: {text}" if field else text,
-            errors=[{"field": field or "body", "message": text}],
+            f"{field}: {text}" if field else text, errors=[{"field": field or "body", "message": text}]
         )
+        self.pattern, self.values = pattern, values
 
 
 class RateLimited(Refusal):

@@ -26,6 +26,10 @@ PLACES = (
     "topup_made",  # the gateway has made the payment, nothing is written
     "topup_fetched",  # the gateway has told the truth, nothing is written
     "topup_settled",  # credited, not committed
+    # and of money on its way back: `tests/test_topup_refunds.py` visits these
+    "refund_opened",  # the balance has given it and the wish is committed, the gateway has not been asked
+    "refund_answered",  # the gateway has given it back, nothing is written
+    "refund_restored",  # the gateway refused, the customer has it again, not committed
 )
 
 

@@ -10,6 +10,7 @@
     fees ──fee──▶ funding                  what a gateway kept (`topups/settle.py`)
     bonus ──bonus──▶ available             given on top of a payment
     referral ──referral──▶ available       a share of what somebody whom this customer brought has spent
+             ◀──referral_return─
     available ──chargeback──▶ funding      a payment was taken back; what the balance lacks is owed:
     debt ──debt──▶ funding
     available ──debt_paid──▶ debt
@@ -204,6 +205,21 @@ async def referral(tx: Tx, wallet: Wallet, amount_micros: int, *, reference: str
     )  # fmt: skip
 
 
+async def return_referral(tx: Tx, wallet: Wallet, micros: int, *, reference: str) -> int:
+    """What was spent was given back, and the share of it goes back too, as far as the balance goes; returns how much.
+
+    The same reference once.
+    """
+    row = await (await tx.execute(_LOCKED, [wallet.available_id])).fetchone()
+    assert row is not None
+    taken = min(micros, int(row[0]))
+    await _move(
+        tx, "referral_return", wallet, (wallet.available_id, -taken),
+        (await _account(tx, wallet, "referral"), taken), reference=reference,
+    )  # fmt: skip
+    return taken
+
+
 async def charge_back(tx: Tx, wallet: Wallet, amount_micros: int, *, reference: str, reason: str) -> int:
     """A payment was taken back: from the balance as far as it goes, and the rest is owed; returns what is owed now of it.
 
@@ -307,6 +323,7 @@ _SIDES = {
     "fee": ("fees", "funding"),
     "bonus": ("bonus", "available"),
     "referral": ("referral", "available"),
+    "referral_return": ("available", "referral"),
     "chargeback": ("available", "funding"),
     "debt": ("debt", "funding"),
     "debt_paid": ("available", "debt"),

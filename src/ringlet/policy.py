@@ -28,7 +28,7 @@ from ringlet.feed import Feed
 from ringlet.limits import Limits, limits_of
 
 TOPIC = "policy"
-CATEGORIES = ("banking", "payments", "government", "crypto", "emergency")
+CATEGORIES = ("banking", "payments", "government", "crypto", "dating", "children", "emergency")
 #: switches of the allow-list mode
 SWITCHES = ("services_listed_only", "countries_listed_only")
 KEPT_MAX = 50_000

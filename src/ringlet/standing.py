@@ -45,11 +45,11 @@ class Standing(msgspec.Struct, frozen=True):
         """Refuses: RateLimited, while it rests."""
         left_s = self.rest_left_s(now)
         if left_s:
-            text = (
-                f"This account rests: of {self.orders} numbers {self.codes} brought a code."
-                " Its owner can end the rest on the page /resting"
-            )
-            raise RateLimited(text, retry_after=left_s)
+            raise RateLimited(
+                "This account rests: of %(orders)s numbers %(codes)s brought a code."
+                " Its owner can end the rest on the page /resting",
+                values={"orders": self.orders, "codes": self.codes}, retry_after=left_s,
+            )  # fmt: skip
 
 
 class Standings:

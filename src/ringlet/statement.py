@@ -1,7 +1,8 @@
 """A wallet's statement: the postings that came to something, newest first, with what was left after each.
 
 Holds are no lines of it: each ends as a capture (the purchase) or a release (returned). What is left is what the
-wallet has, available and held together, so it changes with money in, corrections and purchases only.
+wallet has, available and held together, so it changes with money in, corrections and purchases only. What never was the
+wallet's is no line of it either: what a gateway kept ('fee'), and what came to be owed ('debt').
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,12 @@ import msgspec
 
 from ringlet.db import Tx
 
-KINDS = ("credit", "debit", "capture", "release", "refund", "resale_share", "resale_return")
+KINDS = (
+    "credit", "debit", "capture", "release", "refund", "bonus", "referral", "referral_return", "chargeback", "debt_paid",
+    "resale_share", "resale_return",
+)  # fmt: skip
+#: what most wallets never see
+RARE_KINDS = ("bonus", "referral", "referral_return", "chargeback", "debt_paid")
 #: only in the wallet of a reseller
 RESALE_KINDS = ("resale_share", "resale_return")
 PART = 50
@@ -26,6 +32,11 @@ SIGNS = {
     "capture": -1,
     "release": 0,
     "refund": 1,
+    "bonus": 1,
+    "referral": 1,
+    "referral_return": -1,
+    "chargeback": -1,
+    "debt_paid": -1,
     "resale_share": 1,
     "resale_return": -1,
 }
@@ -82,7 +93,8 @@ async def part(
 
 
 # One statement: the lines and what the wallet has are of the same moment. Whole rows are compared, so that only the
-# statement's own index will do.
+# statement's own index will do; and each line looks its activation up by itself: how many lines there will be, the
+# planner cannot know, and would rather read all activations that there are.
 _LINES: LiteralString = """
 select p.id, p.kind::text, p.amount_micros, p.reference, p.reason, p.created_at, a.public_id, a.service, a.country,
     (select sum(balance_micros)::bigint from ledger_account
@@ -94,7 +106,9 @@ cross join lateral (
         and (wallet_id, posting.kind, id) < (%(wallet)s, wanted.kind, %(before)s)
     order by wallet_id desc, posting.kind desc, id desc limit %(limit)s
 ) p
-left join activation a on a.id = p.activation_id
+left join lateral (
+    select public_id, service, country from activation where activation.id = p.activation_id limit 1
+) a on true
 order by p.id desc limit %(limit)s
 """
 
@@ -128,3 +142,12 @@ select coalesce(sum(amount_micros), 0)::bigint, count(*) from (
     order by wallet_id desc, kind desc, id desc limit %(counted)s
 ) as newest where created_at >= %(since)s
 """
+
+
+async def owed(tx: Tx, wallet_id: int) -> int:
+    """What the wallet's owner owes since a payment of his was taken back, in micro-units."""
+    row = await (await tx.execute(_OWED, [wallet_id])).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+_OWED: LiteralString = "select -balance_micros from ledger_account where wallet_id = %s and kind = 'debt'"

@@ -17,7 +17,7 @@ import structlog
 
 from ringlet import tokens
 from ringlet.db import Database, Tx
-from ringlet.errors import RateLimited, Refusal
+from ringlet.errors import RateLimited, Refusal, translatable
 from ringlet.limits import Limits
 
 FLUSH_S = 0.25
@@ -27,6 +27,19 @@ OPEN_KEPT = timedelta(seconds=1)
 OPEN_ASKED_AGAIN = timedelta(milliseconds=200)
 FIRST_DAY = timedelta(hours=24)
 SPANS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+#: who is counted, over which time → the whole sentence, so that it can be translated
+REACHED = {
+    ("account", "minute"): translatable("At most %(most)s purchases in a minute for one account"),
+    ("account", "hour"): translatable("At most %(most)s purchases in an hour for one account"),
+    ("account", "day"): translatable("At most %(most)s purchases in a day for one account"),
+    ("key", "minute"): translatable("At most %(most)s purchases in a minute for one key"),
+    ("key", "hour"): translatable("At most %(most)s purchases in an hour for one key"),
+    ("key", "day"): translatable("At most %(most)s purchases in a day for one key"),
+    ("address", "minute"): translatable("At most %(most)s purchases in a minute for one address"),
+    ("address", "hour"): translatable("At most %(most)s purchases in an hour for one address"),
+    ("address", "day"): translatable("At most %(most)s purchases in a day for one address"),
+    ("account", "first day"): translatable("A new account may make %(most)s purchases in its first day"),
+}
 NEIGHBOURS = 64  # bits of an IPv6 address: what one household has
 
 log = structlog.get_logger("ringlet.velocity")
@@ -174,7 +187,9 @@ class Velocity:
             count, at = int(row[0]) if row else 0, now
         self._open[wallet_id] = (count, at)
         if count + purchases > most:
-            raise RateLimited(f"At most {most} activations may be open at once", retry_after=1)
+            raise RateLimited(
+                "At most %(most)s activations may be open at once", values={"most": most}, retry_after=1
+            )
         if len(self._open) > KEPT_MAX:
             self._open.clear()
         self._open[wallet_id] = (count + purchases, at)
@@ -251,14 +266,11 @@ def _check(gauge: Gauge, count: _Count, purchases: int, micros: int, now: dateti
     wait_s = max(1, int((gauge.ends_at - now).total_seconds()) + 1)
     who = subject.partition(" ")[0]
     if gauge.most is not None and count.purchases + purchases > gauge.most:
-        text = (
-            f"A new account may make {gauge.most} purchases in its first day"
-            if span == "first day"
-            else f"At most {gauge.most} purchases in a {span} for one {who}"
-        )
-        raise RateLimited(text, retry_after=wait_s)
+        raise RateLimited(REACHED[who, span], values={"most": gauge.most}, retry_after=wait_s)
     if gauge.most_micros is not None and count.micros + micros > gauge.most_micros:
-        raise RateLimited("A new account may not spend that much in its first day", retry_after=wait_s)
+        raise RateLimited(
+            "A new account may not spend that much in its first day", values={}, retry_after=wait_s
+        )
 
 
 def _columns(keys: Iterable[Key]) -> list[list[object]]:

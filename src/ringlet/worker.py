@@ -13,7 +13,15 @@ import structlog
 
 from ringlet import idempotency, metrics, standing, success, velocity
 from ringlet.activations import give_back, hints, poll, rehearse, resale, watch
-from ringlet.backoffice import adjustments, auditing, impersonate, people_data, retention, tally
+from ringlet.backoffice import (
+    adjustments,
+    auditing,
+    impersonate,
+    people_data,
+    referral_shares,
+    retention,
+    tally,
+)
 from ringlet.backoffice.presence import TOLD_EVERY_S, Presence
 from ringlet.desk import Desk
 from ringlet.errors import Refusal
@@ -23,7 +31,7 @@ from ringlet.people import post
 from ringlet.suppliers import book, calls, stock
 from ringlet.suppliers.book import Supplier
 from ringlet.supplying import money, sync
-from ringlet.topups import look, notices
+from ringlet.topups import look, notices, probe, proof, reconcile, refund
 from ringlet.webhooks import alerts, deliver, forget, identity
 
 log = structlog.get_logger("ringlet.worker")
@@ -90,9 +98,12 @@ JOBS = (
     Job("refresh_exposure", money.refresh_exposure, 1),
     Job("fold_supplier_postings", money.fold, 60),
     Job("count_figures", tally.fold, 5),
+    Job("count_spending", referral_shares.fold, 5),
+    Job("post_referrals", referral_shares.post_due, 2),
     Job("expire_adjustments", adjustments.expire, 60),
     Job("end_looks", impersonate.end_due, 30),
     Job("tell_low_balances", alerts.tell_low_balances, 3),
+    Job("write_low_balances", alerts.write_letters, 10),
     Job("forget_news", forget.forget_old, 600),
     Job("send_letters", post.send_due, 1),
     Job("post_shares", resale.post_due, 1),
@@ -105,6 +116,10 @@ JOBS = (
     Job("collect_debts", look.collect_debts, 30),
     Job("end_unpaid_topups", look.end_waiting, 60),
     Job("forget_notices", notices.forget_old, 3_600),
+    Job("give_back_payments", refund.ask_due, 1),
+    Job("check_gateways", probe.check_due, 15),
+    Job("compare_gateways", reconcile.compare_due, 30),
+    Job("forget_proofs", proof.forget_old, 3_600),
     Job("ask_identity", identity.ask_due, 5),
 )
 

@@ -17,6 +17,8 @@ from aiohttp import web
 from tests.fakes.till import STEERS, Till
 
 TILL = web.AppKey("till", Till)
+#: the answer to this request will not arrive
+IS_LOST = web.RequestKey("is_lost", bool)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -55,8 +57,9 @@ async def _spoil(request: web.Request, handler: Handler) -> web.StreamResponse:
         await asyncio.sleep(till.slow_s)
     if till.random.random() < till.error_share:
         return web.Response(status=500, text="<html>Internal Server Error</html>", content_type="text/html")
+    request[IS_LOST] = till.random.random() < till.drop_share
     response = await handler(request)
-    if till.random.random() < till.drop_share and request.transport is not None:
+    if request[IS_LOST] and request.transport is not None:
         request.transport.abort()  # it is done, and nobody hears of it
     return response
 

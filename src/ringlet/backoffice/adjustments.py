@@ -1,6 +1,6 @@
 """Credits and debits by staff: small ones at once, larger ones when a second person agrees.
 
-What one person posts alone within a day counts together, so that a large sum cannot be made of small ones. The
+What one person posts alone within a day counts together (`alone.py`). The
 decision, its posting and the act are one transaction, and the decision is a compare-and-set: of two at once one finds
 that the other was first.
 """
@@ -14,7 +14,7 @@ from psycopg.rows import args_row
 
 from ringlet import accounts, acts
 from ringlet.acts import Actor
-from ringlet.backoffice import reasons
+from ringlet.backoffice import alone, reasons
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import Forbidden, InsufficientBalance, NotFound, ValidationFailed
@@ -72,9 +72,9 @@ async def ask(desk: Desk, actor: Actor, wish: Wish) -> bool:
             return known != "waiting"
         if not await _is_customer(tx, wish.customer_id):
             raise NotFound("No such customer")
-        await check_other(tx, actor, wish.customer_id)
-        alone = await _posted_alone(tx, actor.person_id) + abs(wish.amount_micros)
-        if alone > desk.settings.adjustment_limit_micros:
+        await alone.check_other(tx, actor, wish.customer_id)
+        moved = await alone.moved_micros(tx, actor.person_id) + abs(wish.amount_micros)
+        if moved > desk.settings.adjustment_limit_micros:
             await _write_down(tx, actor, wish, None)
             return False
         await _write_down(
@@ -99,28 +99,6 @@ _KNOWN: LiteralString = "select state::text, customer_id, amount_micros from adj
 async def _is_customer(tx: Tx, customer_id: int) -> bool:
     row = await (await tx.execute("select from customer where id = %s", [customer_id])).fetchone()
     return row is not None
-
-
-async def check_other(tx: Tx, actor: Actor, customer_id: int) -> None:
-    """Staff are customers too, and nobody moves his own money. Refuses: Forbidden."""
-    row = await (
-        await tx.execute("select customer_id from person where id = %s", [actor.person_id])
-    ).fetchone()
-    if row is not None and row[0] == customer_id:
-        raise Forbidden("Somebody else does this for your own account")
-
-
-async def _posted_alone(tx: Tx, person_id: int) -> int:
-    """What this person has posted within a day without anybody else, credits and debits together."""
-    row = await (await tx.execute(_POSTED_ALONE, [person_id])).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-_POSTED_ALONE: LiteralString = """
-select coalesce(sum(abs(amount_micros)), 0)::bigint from adjustment
-where asked_person = %s and state = 'posted' and asked_at > now() - interval '24 hours'
-"""
 
 
 async def _post(tx: Tx, name: str, customer_id: int, amount_micros: int, reason: str) -> int:
@@ -163,7 +141,7 @@ async def approve(desk: Desk, actor: Actor, adjustment_id: int) -> None:
     """
     async with desk.db.transaction() as tx:
         asked = await _open(tx, actor, adjustment_id)
-        await check_other(tx, actor, asked.customer_id)
+        await alone.check_other(tx, actor, asked.customer_id)
         names = f"{asked.asked_by}, {actor.name}"
         posting_id = await _post(tx, names, asked.customer_id, asked.amount_micros, asked.reason)
         await _decide(tx, actor, asked, "approved", posting_id)

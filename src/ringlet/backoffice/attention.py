@@ -4,8 +4,10 @@ Every question is one indexed statement that looks at `LOOKED_AT` rows at most; 
 the worker and remembered (`backoffice/auditing.py`).
 """
 
+import shutil
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from pathlib import Path
 from typing import LiteralString
 
 import msgspec
@@ -22,6 +24,8 @@ STUCK = "3 minutes"
 RATE_MIN, ENDED_MIN = 0.2, 20
 TRIES_MANY = 5
 BACKUP_AGE = "48 hours"
+#: a data folder with less space left than this, in bytes or of the whole, is nearly full
+DISK_MIN, DISK_SHARE_MIN = 10**9, 0.1
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -38,7 +42,15 @@ class Line(msgspec.Struct, frozen=True):
 async def lines(desk: Desk) -> list[Line]:
     """What wants attention now, the gravest first. Refuses: ServiceUnavailable."""
     async with desk.db.connection() as tx:
-        return [line for ask in ASKED for line in await ask(tx)]
+        found = [line for ask in ASKED for line in await ask(tx)]
+    return _disk(desk.settings.home) + found
+
+
+def _disk(home: Path) -> list[Line]:
+    """The folder with the database, when it is the embedded one, and the backups: full, nothing is sold any more."""
+    total, _, free = shutil.disk_usage(home)
+    is_low = free < DISK_MIN or free < DISK_SHARE_MIN * total
+    return [Line("disk_low", "/admin/system", str(home), share=free / total)] if is_low else []
 
 
 async def _audit(tx: Tx) -> list[Line]:
@@ -147,6 +159,22 @@ where r.tries >= %(tries)s group by source.id, source.name order by source.name
 """
 
 
+async def _strays(tx: Tx) -> list[Line]:
+    """The worker gives each to an order whose answer was lost, or has it cancelled; these it does not get rid of."""
+    rows = await _rows(tx, _STRAYS, {"stuck": STUCK})
+    return [Line("rentals_stray", f"/admin/suppliers/{row[0]}#rented", *row[1:]) for row in rows]
+
+
+_STRAYS: LiteralString = """
+select source.id, source.name, count(*), min(r.created_at) from supplier s join source on source.id = s.source_id
+cross join lateral (
+    select created_at from rental where source_id = s.source_id and state = 'stray'
+        and created_at < now() - %(stuck)s::interval
+    order by source_id, created_at limit %(looked_at)s) r
+group by source.id, source.name order by source.name
+"""
+
+
 async def _webhooks(tx: Tx) -> list[Line]:
     rows = await _rows(tx, _WEBHOOKS)
     return [
@@ -207,6 +235,56 @@ where expires_at > now()
 """
 
 
+async def _topups(tx: Tx) -> list[Line]:
+    return _counted("topups_waiting", "/admin/money#topups", await _rows(tx, _TOPUPS))
+
+
+# What a gateway left to staff, what a payer has proved, and what the first of two has said.
+_TOPUPS: LiteralString = """
+select count(*), min(created_at) from (
+    select created_at from topup where state = 'review' order by id limit %(looked_at)s) as oldest
+"""
+
+
+async def _failing_gateways(tx: Tx) -> list[Line]:
+    rows = await _rows(tx, _FAILING_GATEWAYS)
+    return [
+        Line("gateway_failing", f"/admin/payments/gateways/{row[0]}", row[1], since=row[2]) for row in rows
+    ]
+
+
+_FAILING_GATEWAYS: LiteralString = """
+select id, label, failing_since from gateway where is_on and failing_since is not null order by place, id
+"""
+
+
+async def _differing_gateways(tx: Tx) -> list[Line]:
+    rows = await _rows(tx, _DIFFERING)
+    return [
+        Line("gateway_differs", f"/admin/payments/gateways/{row[0]}#compared", row[1], row[2], row[3])
+        for row in rows
+    ]
+
+
+_DIFFERING: LiteralString = """
+select id, label, (compared ->> 'differing')::int, compared_at from gateway
+where compared is not null and compared ->> 'differing' <> '0' order by place, id
+"""
+
+
+async def _stuck_refunds(tx: Tx) -> list[Line]:
+    return _counted(
+        "refunds_stuck", "/admin/payments/top-ups", await _rows(tx, _REFUNDS, {"tries": TRIES_MANY})
+    )
+
+
+_REFUNDS: LiteralString = """
+select count(*), min(asked_at) from (
+    select asked_at, attempts from topup_refund where due_at is not null order by due_at limit %(looked_at)s) as oldest
+where attempts >= %(tries)s
+"""
+
+
 async def _jobs(tx: Tx) -> list[Line]:
     rows = await _rows(tx, _JOBS)
     return [Line("job_failing", "/admin/system", row[0], since=row[1]) for row in rows]
@@ -254,5 +332,5 @@ async def _rows(tx: Tx, statement: LiteralString, values: dict[str, object] | No
 #: the gravest first: money that does not add up, then what customers feel, then what can wait an hour
 ASKED: tuple[Callable[[Tx], Awaitable[list[Line]]], ...] = (
     _audit, _overdue, _stuck_orders, _low_suppliers, _refused_suppliers, _silent_suppliers, _failing_suppliers,
-    _stuck_returns, _approvals, _reports, _orphans, _webhooks, _letters, _jobs, _tally, _backups,
+    _differing_gateways, _failing_gateways, _stuck_refunds, _topups, _stuck_returns, _strays, _approvals, _reports, _orphans, _webhooks, _letters, _jobs, _tally, _backups,
 )  # fmt: skip

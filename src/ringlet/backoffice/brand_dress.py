@@ -5,14 +5,13 @@ A file that was sent is decoded within bounds and drawn anew: whatever else was 
 
 import asyncio
 import io
-import warnings
 from collections.abc import Mapping
 from typing import LiteralString
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from psycopg.types.json import Jsonb
 
-from ringlet import acts, colours
+from ringlet import acts, colours, pictures
 from ringlet.acts import Actor
 from ringlet.backoffice.brands import changing
 from ringlet.brands import Picture
@@ -25,10 +24,6 @@ PIXELS_MAX = 4_000_000
 WIDTH_MAX, HEIGHT_MAX = 480, 80
 ICON = 64
 FORMATS = ("PNG", "WEBP")
-_BROKEN = (
-    UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError,
-    Image.DecompressionBombWarning, OverflowError, IndexError, KeyError, TypeError,
-)  # fmt: skip
 
 
 async def recolour(desk: Desk, actor: Actor, brand_id: int, typed: Mapping[str, str]) -> None:
@@ -84,8 +79,10 @@ def redrawn(file: bytes) -> Picture:
     if len(file) > FILE_MAX:
         raise ValidationFailed(f"A logo has at most {FILE_MAX // 1024} KiB", field="logo")
     try:
-        drawn = _decoded(file)
-    except _BROKEN as error:
+        drawn = pictures.decoded(file, FORMATS, PIXELS_MAX)
+    except pictures.TooLarge:
+        raise ValidationFailed(f"A logo has at most {PIXELS_MAX:,} pixels", field="logo") from None
+    except pictures.Unreadable as error:
         raise ValidationFailed("This is no PNG or WebP picture that can be read", field="logo") from error
     whole, square = drawn.copy(), drawn.copy()
     whole.thumbnail((WIDTH_MAX, HEIGHT_MAX))
@@ -93,19 +90,6 @@ def redrawn(file: bytes) -> Picture:
     icon = Image.new("RGBA", (ICON, ICON))
     icon.paste(square, ((ICON - square.width) // 2, (ICON - square.height) // 2))
     return Picture(whole.width, whole.height, _png(whole), _png(icon))
-
-
-def _decoded(file: bytes) -> Image.Image:
-    """The pixels alone, without what a file says beside them. Refuses: ValidationFailed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(file), formats=FORMATS) as picture:
-            # The head of the file says how large it becomes: asked before anything is unpacked.
-            if picture.width * picture.height > PIXELS_MAX:
-                raise ValidationFailed(f"A logo has at most {PIXELS_MAX:,} pixels", field="logo")
-            picture.load()
-            pixels = picture.convert("RGBA")
-    return Image.frombytes("RGBA", pixels.size, pixels.tobytes())
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -19,10 +19,13 @@ from ringlet.desk import Desk
 PART = 50
 BATCH = 1_000
 LOOKED_AT_MAX = 5_000
-KINDS = ("credit", "debit", "hold", "capture", "release", "refund", "resale_share", "resale_return")
+KINDS = (
+    "credit", "debit", "hold", "capture", "release", "refund", "fee", "bonus", "referral", "referral_return",
+    "chargeback", "debt", "debt_paid", "resale_share", "resale_return",
+)  # fmt: skip
 #: what a wallet has
 HAS = frozenset({"available", "held"})
-ACCOUNTS = ("funding", "available", "held", "revenue", "resale")
+ACCOUNTS = ("funding", "available", "held", "revenue", "resale", "fees", "bonus", "referral", "debt")
 
 
 class Sought(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, ValidationFailed
 from ringlet.feed import announce
+from ringlet.people import referrals
 
 BATCH = 500
 OPEN: LiteralString = "('ordering', 'waiting', 'received')"
@@ -92,6 +93,15 @@ _PARTS: dict[str, LiteralString] = {
         lateral (select l.recipient, l.subject, l.created_at, l.sent_at) t
         where c.id = %(customer)s and l.id > %(after)s order by l.id limit %(limit)s""",
     # Wallet by wallet, and kind by kind: each has its place in an index, however long the history.
+    "payments": """
+        select t.id, to_jsonb(p)::text from wallet w, lateral (select t.* from topup t
+            where t.wallet_id = w.id and t.id > %(after)s order by t.wallet_id, t.id limit %(limit)s) t
+        join gateway g on g.id = t.gateway_id, lateral (select t.public_id as id,
+            t.wallet_id, g.label as method, t.state, t.amount_micros, t.charge_micros, t.credited_micros, t.bonus_micros,
+            t.returned_micros, t.currency, t.created_at, t.settled_at, (select jsonb_agg(jsonb_build_object('name', f.name,
+                'media_type', f.media_type, 'created_at', f.created_at) order by f.id)
+                from topup_proof f where f.topup_id = t.id) as proofs) p
+        where w.customer_id = %(customer)s order by t.id limit %(limit)s""",
     "activations": """
         select a.id, to_jsonb(t)::text from wallet w, lateral (select a.* from activation a
             where a.wallet_id = w.id and a.id > %(after)s order by a.wallet_id, a.id limit %(limit)s) a, lateral (select a.public_id::text as activation_id,
@@ -150,6 +160,8 @@ async def erase(desk: Desk, actor: Actor, customer_id: int, reason: str, *, give
     """
     reason = checked_reason(reason)
     async with desk.db.transaction() as tx:
+        # First: whoever counts spending waits for balances, which are locked next.
+        await referrals.stop(tx, customer_id)
         await _shut(tx, customer_id, actor, gives_up_micros)
         for statement in _SCRUB:
             await tx.execute(statement, {"customer": customer_id, "name": f"erased-{customer_id}@invalid"})
@@ -202,6 +214,7 @@ _SCRUB: tuple[LiteralString, ...] = (
         allowed_addresses = null, last_used_address = null where {_OF_WALLETS}""",
     f"delete from idempotency where {_OF_WALLETS}",
     f"delete from webhook_endpoint where {_OF_WALLETS}",
+    f"delete from topup_proof where topup_id in (select id from topup where {_OF_WALLETS})",
     """update customer set email = %(name)s, frozen_at = coalesce(frozen_at, now()) where id = %(customer)s""",
     "insert into erasure (customer_id) values (%(customer)s) on conflict do nothing",
 )

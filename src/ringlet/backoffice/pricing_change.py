@@ -63,14 +63,15 @@ async def apply(desk: Desk, by: Actor, wish: Wish, *, seen: int | None = None, r
     return Done(change_id, standing + [each for each in made if each is not None])
 
 
-# Taken by the trigger too; here before the version is read.
+# Taken by the trigger too; here before the version is read, and before the change has its number.
 _TURN: LiteralString = "select pg_advisory_xact_lock(hashtext('price_rule'))"
 
 
 async def begin(tx: Tx, by: Actor, act: str, reason: str = "", undoes: int | None = None) -> int:
     """A new change, to which the database counts every rule that this transaction writes; `act` is set, removed or
-    undone. Whoever writes rules without it leaves a change of "system".
+    undone. Waits until no other change is on its way. Whoever writes rules without it leaves a change of "system".
     """
+    await tx.execute(_TURN)
     row = await (await tx.execute(_CHANGE, [by.name, act, reason, undoes])).fetchone()
     assert row is not None
     await tx.execute("select set_config('ringlet.price_change', %s, true)", [str(row[0])])

@@ -9,7 +9,7 @@ from ringlet.activations import follow, resale, store
 from ringlet.activations.cancel import Cancelled
 from ringlet.acts import Actor
 from ringlet.backoffice import order, reasons
-from ringlet.backoffice.adjustments import check_other
+from ringlet.backoffice.alone import check_other
 from ringlet.backoffice.order import EARNED
 from ringlet.db import Tx
 from ringlet.desk import Desk

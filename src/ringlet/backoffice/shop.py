@@ -1,4 +1,4 @@
-"""A reseller looks after his shop: what it sells at, how many customers it has, what it has earned.
+"""A reseller looks after his shop: what it sells at, who its customers are, what it has earned.
 
 A reseller changes the rules of his own brand alone: markup or price, for everything or for one service or country.
 """
@@ -13,7 +13,7 @@ from psycopg.rows import args_row
 
 from ringlet import acts, canon, pricing
 from ringlet.acts import Actor
-from ringlet.backoffice import brands
+from ringlet.backoffice import brands, pricing_change
 from ringlet.db import Tx
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, ValidationFailed
@@ -93,6 +93,47 @@ order by r.activation_id desc limit %(limit)s
 """
 
 
+class Buyer(msgspec.Struct, frozen=True):
+    """A customer of the shop, with the live balance."""
+
+    id: int
+    email: str
+    created_at: datetime
+    frozen_at: datetime | None
+    available_micros: int
+    held_micros: int
+    currency: str
+
+
+class Buyers(msgspec.Struct, frozen=True):
+    """Customers, the newest first; `older` is the id to go on below."""
+
+    lines: Sequence[Buyer]
+    older: int | None
+
+
+async def buyers(desk: Desk, customer_id: int, brand_id: int, before: int | None = None) -> Buyers:
+    """A part of the customers of the owner's shop. Refuses: NotFound (also for somebody else's), ServiceUnavailable."""
+    async with desk.db.connection() as tx:
+        await _own(tx, customer_id, brand_id)
+        values = {"owner": customer_id, "brand": brand_id, "before": before, "limit": PART + 1}
+        found = await (await tx.cursor(row_factory=args_row(Buyer)).execute(_BUYERS, values)).fetchall()
+    return Buyers(found[:PART], found[PART - 1].id if len(found) > PART else None)
+
+
+_BUYERS: LiteralString = """
+select c.id, c.email, c.created_at, c.frozen_at, a.balance_micros, h.balance_micros, w.currency
+from brand b
+cross join lateral (
+    select * from customer where brand_id = b.id and brand_id <> 1 and (%(before)s::bigint is null or id < %(before)s)
+    order by brand_id desc, id desc limit %(limit)s) c
+join wallet w on w.customer_id = c.id and w.mode = 'live'
+join ledger_account a on a.wallet_id = w.id and a.kind = 'available'
+join ledger_account h on h.wallet_id = w.id and h.kind = 'held'
+where b.id = %(brand)s and b.customer_id = %(owner)s order by c.id desc
+"""
+
+
 async def _own(tx: Tx, customer_id: int, brand_id: int) -> None:
     """Refuses: NotFound."""
     owned = await tx.execute("select from brand where id = %s and customer_id = %s", [brand_id, customer_id])
@@ -112,6 +153,7 @@ async def set_price(
         # Of the owner's forms that come at once each sees the others' rules counted.
         await tx.execute("select from brand where id = %s for no key update", [brand_id])
         await _own(tx, customer_id, brand_id)
+        await pricing_change.begin(tx, actor, "set")
         rule_id = await pricing.set_rule(
             tx, customer_id=None, country=country, service=service, kind=kind, value=value, brand_id=brand_id
         )
@@ -129,7 +171,7 @@ async def set_price(
 
 def _check(kind: str, value: Decimal, service: str | None, country: int | None) -> None:
     if kind not in KINDS:
-        raise ValidationFailed(f"It is one of {', '.join(KINDS)}", field="kind")
+        raise ValidationFailed("Choose one of these rules", field="kind")
     if not value.is_finite() or not 0 <= value <= MARKUP_MAX:
         raise ValidationFailed(f"A number from 0 to {MARKUP_MAX}", field="value")
     if service is not None and service not in canon.services():
@@ -142,6 +184,7 @@ async def remove_price(desk: Desk, actor: Actor, customer_id: int, brand_id: int
     """Without it the next more general one counts. Refuses: NotFound."""
     async with desk.db.transaction() as tx:
         await _own(tx, customer_id, brand_id)
+        await pricing_change.begin(tx, actor, "removed")
         removed = await tx.execute(
             "delete from price_rule where id = %s and brand_id = %s", [rule_id, brand_id]
         )

@@ -30,6 +30,11 @@ async def postings(tx: Tx, since: datetime | None, until: datetime | None) -> Sp
     return await _span(tx, _POSTING, since, until)
 
 
+async def topups(tx: Tx, since: datetime | None, until: datetime | None) -> Span:
+    """The ids that have every top-up of this time, and few others."""
+    return await _span(tx, _TOPUP, since, until)
+
+
 async def _span(tx: Tx, statement: LiteralString, since: datetime | None, until: datetime | None) -> Span:
     low = 0 if since is None else await _first(tx, statement, since - MARGIN)
     high = ID_MAX if until is None else await _first(tx, statement, until + MARGIN)
@@ -66,3 +71,4 @@ select low from halves where low >= high
 """
 _ACTIVATION: LiteralString = _HALVES.replace("history", "activation")
 _POSTING: LiteralString = _HALVES.replace("history", "posting")
+_TOPUP: LiteralString = _HALVES.replace("history", "topup")

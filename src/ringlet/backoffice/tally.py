@@ -12,6 +12,7 @@ from typing import LiteralString
 import msgspec
 from psycopg.rows import args_row
 
+from ringlet import brands
 from ringlet.backoffice.figures import MEASURES, MOVED, SUMS
 from ringlet.db import Tx
 from ringlet.desk import Desk
@@ -34,7 +35,7 @@ async def fold(desk: Desk, *, batch: int = BATCH) -> int:
 
     Refuses: ServiceUnavailable.
     """
-    settled = await _settled(desk)
+    settled = await settled_up_to(desk)
     if settled is None:
         return 0
     async with desk.db.transaction() as tx:
@@ -48,7 +49,8 @@ async def fold(desk: Desk, *, batch: int = BATCH) -> int:
         until = Mark(max(until.posting_id, mark.posting_id),
                      max(until.supplier_posting_id, mark.supplier_posting_id))  # fmt: skip
         if until != mark:
-            await tx.execute(_FOLD, {"currency": desk.settings.currency, "limit": batch, **_values(until)})
+            currency = await brands.currency(tx, desk.settings)
+            await tx.execute(_FOLD, {"currency": currency, "limit": batch, **_values(until)})
             await tx.execute(_MOVE, _values(until))
     left = settled.posting_id - until.posting_id, settled.supplier_posting_id - until.supplier_posting_id
     return max(0, *left)
@@ -58,7 +60,7 @@ def _values(until: Mark) -> dict[str, int]:
     return {"posting_until": until.posting_id, "supplier_posting_until": until.supplier_posting_id}
 
 
-async def _settled(desk: Desk) -> Mark | None:
+async def settled_up_to(desk: Desk) -> Mark | None:
     """Up to where nothing can come any more; None when somebody writes for long."""
     async with desk.db.connection() as tx:
         cursor = tx.cursor(row_factory=args_row(Mark))

@@ -11,8 +11,8 @@ from ringlet.errors import RingletError
 #: command → (module, one line of help); the help is here so that `ringlet --help` imports nothing
 COMMANDS = {
     "serve": ("serve", "All in one: database, web and worker."),
-    "web": ("processes", "One web process."),
-    "worker": ("processes", "One worker process."),
+    "web": ("web", "One web process."),
+    "worker": ("worker", "One worker process."),
     "migrate": ("operate", "Bring the database to this version's schema."),
     "audit": ("operate", "Check every invariant of the books; exit 1 on a breach."),
     "doctor": ("operate", "Say what is wrong with this installation and how to mend it."),
@@ -21,6 +21,8 @@ COMMANDS = {
     "stock": ("stock", "Own numbers: load, list, agent-key."),
     "supplier": ("supplier", "Numbers rented upstream: add, check, sync, list, and the money there."),
     "pricing": ("pricing", "What customers pay: set, list, remove, explain."),
+    "gateway": ("gateway", "Ways to pay: list, add, set, check, on, off."),
+    "voucher": ("voucher", "Codes that customers redeem for credit: make, list, revoke."),
     "policy": ("policy", "What is sold, to whom and how fast: list, allow, deny, limits, freeze, explain."),
     "buy": ("buy", "A number, and the code that comes for it."),
     "backup": ("backup", "Everything in one file: the data and the secret."),

@@ -5,7 +5,9 @@ from typing import TypeVar
 
 import click
 
-from ringlet import customers
+from ringlet import acts, customers
+from ringlet.acts import CLI
+from ringlet.backoffice import standing
 from ringlet.cli.output import as_json_option, emit_json, emit_table
 from ringlet.cli.running import at_desk
 from ringlet.db import Tx
@@ -33,7 +35,15 @@ def create(name: str, shows: str, as_json: bool) -> None:
     name = name.strip()
     if not 1 <= len(name) <= 64 or not name.isprintable() or name == NO_GROUP:  # noqa: PLR2004 - as the table says
         raise click.BadParameter("a name has 1 to 64 printable characters and is not 'none'")
-    group_id = at_desk(lambda desk: _change(desk, lambda tx: customers.add_group(tx, name, shows)))
+
+    async def work(tx: Tx) -> int:
+        made = await customers.add_group(tx, name, shows)
+        await acts.write(
+            tx, CLI, "group.added", f"group {made}", after={"name": name, "base_price_shows": shows}
+        )
+        return made
+
+    group_id = at_desk(lambda desk: _change(desk, work))
     if as_json:
         emit_json({"id": group_id, "name": name, "base_price_shows": shows})
     else:
@@ -48,7 +58,12 @@ def change(name: str, shows: str, as_json: bool) -> None:
     """Change what the members of a group see as base_price."""
 
     async def work(tx: Tx) -> None:
-        await customers.change_group(tx, (await customers.group_by_name(tx, name)).id, shows)
+        before = await customers.group_by_name(tx, name)
+        await customers.change_group(tx, before.id, shows)
+        await acts.write(
+            tx, CLI, "group.changed", f"group {before.id}", before={"base_price_shows": before.base_price_shows},
+            after={"base_price_shows": shows},
+        )  # fmt: skip
 
     at_desk(lambda desk: _change(desk, work))
     if as_json:
@@ -79,11 +94,13 @@ def list_(as_json: bool) -> None:
 def set_(email: str, name: str, as_json: bool) -> None:
     """Put an account into the group NAME, or with NAME none into no group."""
 
-    async def work(tx: Tx) -> None:
-        group_id = None if name == NO_GROUP else (await customers.group_by_name(tx, name)).id
-        await customers.put_in_group(tx, (await customers.by_email(tx, email)).id, group_id)
+    async def work(desk: Desk) -> None:
+        async with desk.db.connection() as tx:
+            group_id = None if name == NO_GROUP else (await customers.group_by_name(tx, name)).id
+            customer_id = (await customers.by_email(tx, email)).id
+        await standing.put_in_group(desk, CLI, customer_id, group_id)
 
-    at_desk(lambda desk: _change(desk, work))
+    at_desk(work)
     if as_json:
         emit_json({"email": email, "group": None if name == NO_GROUP else name})
     else:

@@ -113,7 +113,8 @@ _ONE: LiteralString = f"select {COLUMNS} from gateway g where g.id = %s"
 async def on_offer(tx: Tx, mode: str) -> list[Terms]:
     """The ways to pay that wallets of this mode see, in the operator's order."""
     cursor = tx.cursor(row_factory=args_row(Terms))
-    return await (await cursor.execute(_ON_OFFER, [mode])).fetchall()
+    found = await (await cursor.execute(_ON_OFFER, [mode])).fetchall()
+    return [each for each in found if KINDS[each.kind].can.asks]
 
 
 _ON_OFFER: LiteralString = (

@@ -44,12 +44,14 @@ class Capabilities(msgspec.Struct, frozen=True):
     """What a gateway can do.
 
     `fetches`: it knows the truth (else staff do). `refunds`: it gives money back when asked. `lists`: it tells what has
-    settled in a time, for the daily comparison. `lives_s`: how long a payer may take.
+    settled in a time, for the daily comparison. `asks`: payers choose it and name an amount. `lives_s`: how long a payer
+    may take.
     """
 
     fetches: bool = True
     refunds: bool = False
     lists: bool = False
+    asks: bool = True
     lives_s: int = 24 * 3600
 
 

@@ -45,9 +45,11 @@ async def ask(desk: Desk, actor: Actor, customer_id: int, reason: str = "") -> N
         before = await lock(tx, customer_id)
         row = await (await tx.execute("select identity_url is not null from privacy")).fetchone()
         if not (row and row[0]):
-            raise ValidationFailed("No service for identity checks is set", field="identity")
+            raise ValidationFailed("No service for identity checks is set")
+        if before == PENDING:
+            raise ValidationFailed("A check of this customer is under way already")
         if before not in {NONE, REFUSED}:
-            raise ValidationFailed(f"This customer is {before} already", field="identity")
+            raise ValidationFailed("This customer is verified already")
         await _put(tx, customer_id, PENDING, actor.name)
         await tx.execute(_DUE, [customer_id])
         await acts.write(tx, actor, "identity.asked", f"customer {customer_id}", before={"state": before},

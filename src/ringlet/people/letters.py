@@ -28,7 +28,7 @@ def untranslated(text: str) -> str:
 
 
 #: where the pages are that letters lead to
-PATHS = {"sign_in": "/sign-in", "forgot": "/forgot", "keys": "/profile"}
+PATHS = {"sign_in": "/sign-in", "forgot": "/forgot", "keys": "/profile", "wallet": "/wallet"}
 LINKS = {"confirm": "/confirm", "reset": "/reset", "email": "/email"}
 
 

@@ -15,6 +15,7 @@ from ringlet.people import (
     persons,
     proof_of_work,
     proofs,
+    referrals,
     throttle,
     words,
 )
@@ -32,11 +33,13 @@ async def sign_up(
     proof: str = "",
     language: str = "en",
     address: str | None = None,
+    via: str = "",
     translate: Translate = untranslated,
 ) -> None:
     """A new customer with a person who can sign in, and a letter that confirms the address.
 
-    `agreed` is the version of the rules of use that the form has accepted, `proof` the work that its browser did.
+    `agreed` is the version of the rules of use that the form has accepted, `proof` the work that its browser did, `via`
+    the code of whoever brought him.
 
     A known address is answered in the same way, and its owner gets a letter that says so. Refuses: ValidationFailed,
     RateLimited, ServiceUnavailable.
@@ -57,6 +60,7 @@ async def sign_up(
             )
             person_id = await persons.add(tx, opened.customer_id, password_hash, language)
             await acceptable_use.note(tx, person_id, agreed)
+            await referrals.note(tx, desk.brands.get(desk.brand_id), opened, email, via)
             await _ask_to_confirm(tx, desk, person_id, email, translate)
     except UniqueViolation:
         await _tell_the_owner(desk, email, translate)

@@ -65,3 +65,9 @@ RECOVERY_USED = Letter(
     "Hello,\n\nsomebody signed in with one of your recovery codes; {left} are left.\n"
     "If it was not you, choose a new password at once:\n\n{forgot}\n",
 )
+LOW_BALANCE = Letter(
+    "Your balance at {name} is low",
+    "Hello,\n\nyour balance at {name} is {balance} {currency}, below the {mark} {currency} at which you wanted to be told.\n"
+    "Add credit here:\n\n{wallet}\n\nYou get at most one such letter a day. On the same page you can change the amount, or end\n"
+    "these letters.\n",
+)

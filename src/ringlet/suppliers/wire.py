@@ -104,18 +104,20 @@ class Line:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: object = None,
+        raw: bytes | None = None,
         deadline_s: float | None = None,
         bytes_max: int = ANSWER_BYTES_MAX,
         is_urgent: bool = False,
     ) -> Answer:
         """Send one request once and read the whole answer within the deadline.
 
-        `body` goes as JSON. Urgent requests (a customer waits) do not queue behind the rate limit for long.
+        `body` goes as JSON; `raw` as it is, for those who sign bytes, as JSON unless `headers` name another type.
+        Urgent requests (a customer waits) do not queue behind the rate limit for long.
         Raises NotSent or OutcomeUnknown; any HTTP status is an answer.
         """
         await self._pace.turn(longest_s=2.0 if is_urgent else 10.0)
-        data = None if body is None else _encode(body)
-        sent = {**(headers or {}), **({} if data is None else {"Content-Type": "application/json"})}
+        data = raw if body is None else _encode(body)
+        sent = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
         try:
             async with asyncio.timeout(deadline_s or self._deadline_s):
                 async with self._session.request(

@@ -29,9 +29,11 @@ async def begin(desk: Desk, wallet_id: int, gateway_id: int, amount_micros: int,
         terms = await book.load(tx, gateway_id)
         if terms is None or not terms.is_on or terms.mode != wallet.mode:
             raise NotFound("No such way to pay")
+        can = desk.gateways.adapter(terms).can
+        if not can.asks:
+            raise NotFound("No such way to pay")
         _check(terms, amount_micros, wallet.currency)
         await _check_open(tx, wallet_id)
-        can = desk.gateways.adapter(terms).can
         topup, is_new = await store.add(
             tx, New(wallet_id, gateway_id, once, amount_micros, terms.charge_micros(amount_micros), wallet.currency,
                     can.lives_s, ASK_AGAIN_S),
@@ -50,8 +52,12 @@ async def begin(desk: Desk, wallet_id: int, gateway_id: int, amount_micros: int,
 
 def _check(terms: Terms, amount_micros: int, currency: str) -> None:
     if not terms.min_micros <= amount_micros <= terms.max_micros:
-        low, high = (money.to_amount(each) for each in (terms.min_micros, terms.max_micros))
-        raise ValidationFailed(f"An amount from {low:f} to {high:f} {currency}", field="amount")
+        limits = {"low": money.to_amount(terms.min_micros), "high": money.to_amount(terms.max_micros)}
+        raise ValidationFailed(
+            "An amount from %(low)s to %(high)s %(currency)s",
+            field="amount",
+            values={**limits, "currency": currency},
+        )
     if amount_micros % 10_000:
         raise ValidationFailed("An amount in whole cents", field="amount")
 

@@ -14,7 +14,7 @@ from ringlet.desk import Desk
 from ringlet.errors import Refusal, StartupError
 from ringlet.payments import book
 from ringlet.payments.book import Terms
-from ringlet.payments.port import Refused, Truth, Unreachable
+from ringlet.payments.port import PaymentState, Refused, Truth, Unreachable
 from ringlet.topups import ask, settle, store
 from ringlet.topups.store import Topup
 
@@ -70,7 +70,8 @@ async def take(desk: Desk, terms: Terms, topup: Topup, truth: Truth) -> None:
         now = await store.locked(tx, topup.id)
         await settle.settle(tx, now, terms, truth)
         after = await store.locked(tx, topup.id)
-        if after.state == "open" and _is_over(after):
+        # What is on its way is waited for, also when nobody ever says that it came.
+        if after.state == "open" and truth.state is not PaymentState.PROCESSING and _is_over(after):
             await store.end(tx, after.id, "open", "expired", "")
         await store.rest(tx, topup, desk.settings.topup_look_s if after.state == "open" else None)
         failpoints.reach("topup_settled")

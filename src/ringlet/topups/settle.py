@@ -81,13 +81,16 @@ async def take_back(tx: Tx, topup: Topup, refunded_micros: int) -> None:
 
     Who owes is frozen: what he holds is not his.
     """
-    amount_micros = judge.to_return(topup, refunded_micros)
-    if amount_micros <= 0:
-        return
+    amount_micros = max(0, judge.to_return(topup, refunded_micros))
+    if amount_micros or refunded_micros > topup.refunded_micros:
+        await tx.execute(_TAKEN_BACK, [refunded_micros, amount_micros, topup.id])
+    if not amount_micros:
+        return  # what staff gave back was taken when they did (`refund.py`)
     wallet = await ledger.wallet(tx, topup.wallet_id)
-    reference = f"{topup.public_id}:{topup.returned_micros + amount_micros}"
+    # What was ever taken: it only grows, also when a part was given back since.
+    taken_micros = topup.returned_micros + amount_micros + await _restored(tx, topup.id)
+    reference = f"{topup.public_id}:{taken_micros}"
     owed = await ledger.charge_back(tx, wallet, amount_micros, reference=reference, reason=topup.label)
-    await tx.execute(_TAKEN_BACK, [refunded_micros, amount_micros, topup.id])
     log.warning("topup_taken_back", topup=topup.public_id, micros=amount_micros, owed_micros=owed)
     if owed and await accounts.set_frozen(tx, wallet.customer_id, is_frozen=True):
         after = {"topup": topup.public_id, "owed_micros": owed}
@@ -99,6 +102,17 @@ async def take_back(tx: Tx, topup: Topup, refunded_micros: int) -> None:
 
 _TAKEN_BACK: LiteralString = """
 update topup set refunded_micros = greatest(refunded_micros, %s), returned_micros = returned_micros + %s where id = %s
+"""
+
+
+async def _restored(tx: Tx, topup_id: int) -> int:
+    row = await (await tx.execute(_RESTORED, [topup_id])).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+_RESTORED: LiteralString = """
+select coalesce(sum(debited_micros), 0)::bigint from topup_refund where topup_id = %s and state = 'refused'
 """
 
 

@@ -156,6 +156,17 @@ async def by_public_id(tx: Tx, public_id: str) -> Topup | None:
 _BY_PUBLIC_ID: LiteralString = f"select {COLUMNS} {FROM} where t.public_id = %s"
 
 
+async def by_id(tx: Tx, topup_id: int) -> Topup:
+    """The row, which is there: top-ups are never deleted."""
+    cursor = tx.cursor(row_factory=args_row(Topup))
+    found = await (await cursor.execute(_BY_ID, [topup_id])).fetchone()
+    assert found is not None, f"no top-up {topup_id}"
+    return found
+
+
+_BY_ID: LiteralString = f"select {COLUMNS} {FROM} where t.id = %s"
+
+
 async def locked(tx: Tx, topup_id: int) -> Topup:
     """The row as it is now; nobody else changes it before the transaction ends."""
     cursor = tx.cursor(row_factory=args_row(Topup))
@@ -164,7 +175,9 @@ async def locked(tx: Tx, topup_id: int) -> Topup:
     return found
 
 
-_LOCKED: LiteralString = f"select {COLUMNS} {FROM} where t.id = %s for update of t"
+# Not "for update": a payment that came beside this one names it, and its changes would wait for this lock's end while
+# this one waits for the balance.
+_LOCKED: LiteralString = f"select {COLUMNS} {FROM} where t.id = %s for no key update of t"
 
 
 async def part(tx: Tx, wallet_id: int, before: int | None = None) -> list[Topup]:

@@ -8,12 +8,12 @@ from ringlet.backoffice import brands
 from ringlet.backoffice.brands import Profile
 from ringlet.brands import Brand
 from ringlet.errors import Refusal, ValidationFailed
+from ringlet.languages import LANGUAGES
 from ringlet.people.roles import Right
 from ringlet.web.admin import gate
 from ringlet.web.admin.gate import wants
 from ringlet.web.pages import render
 from ringlet.web.pages.visit import Form, Req
-from ringlet.web.pages.words import LANGUAGES
 
 LIST = "/admin/brands"
 DIGITS_MAX = 9

@@ -10,12 +10,12 @@ from litestar.types import ControllerRouterHandler
 from ringlet.backoffice import brand_words, brands
 from ringlet.brands import PAGES, TONES
 from ringlet.errors import Refusal, ValidationFailed
+from ringlet.languages import LANGUAGES
 from ringlet.people.roles import Right
 from ringlet.web.admin import gate
 from ringlet.web.admin.gate import wants
 from ringlet.web.pages import render
 from ringlet.web.pages.visit import Form, Req, Visit
-from ringlet.web.pages.words import LANGUAGES
 
 BRAND = "/admin/brands/{brand_id:int}"
 #: a legal page is longer than any other form

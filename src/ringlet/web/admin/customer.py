@@ -11,6 +11,7 @@ from litestar.types import ControllerRouterHandler
 from ringlet.backoffice import adjustments, dossier, notes, standing
 from ringlet.backoffice.adjustments import Wish
 from ringlet.errors import Refusal, ValidationFailed
+from ringlet.people import identity
 from ringlet.people.roles import Right, may
 from ringlet.web.admin import gate
 from ringlet.web.admin.gate import wants
@@ -39,7 +40,7 @@ async def page(
     return await render.page(
         request, seen, "admin/customer.html", status, dossier=found, customer=found.customer, rights=rights, Right=Right,
         form=form or Form([]), refused=refused, opened=opened, names=Names(seen.words), once=secrets.token_urlsafe(12),
-        limit_micros=seen.desk.settings.adjustment_limit_micros,
+        limit_micros=seen.desk.settings.adjustment_limit_micros, check=await identity.look(seen.desk, customer_id),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from litestar.types import ControllerRouterHandler
 
 from ringlet import audit
 from ringlet.acts import Actor
-from ringlet.backoffice import adjustments, auditing
+from ringlet.backoffice import adjustments, approve_topup, auditing
 from ringlet.desk import Desk
 from ringlet.errors import Forbidden, Refusal, ValidationFailed
 from ringlet.people.roles import Right, may
@@ -34,13 +34,14 @@ async def _page(request: Req, status: int = 200, *, refused: Refusal | None = No
     async with seen.desk.db.connection() as tx:
         waiting = await adjustments.waiting(tx)
         decided = await adjustments.decided(tx, before)
+        topups = await approve_topup.waiting(tx)
         audited = await auditing.last(tx)
     person = seen.signed_in()
     is_running = audited.began_at is not None and (
         audited.ended_at is None or audited.ended_at < audited.began_at
     )
     return await render.page(
-        request, seen, "admin/money.html", status, waiting=waiting, decided=decided[: adjustments.PART],
+        request, seen, "admin/money.html", status, waiting=waiting, topups=topups, decided=decided[: adjustments.PART],
         older=decided[adjustments.PART - 1].id if len(decided) > adjustments.PART else None, is_first=before is None,
         audited=audited, is_running=is_running, checks=len(audit.CHECKS), may_decide=may(person.role, Right.MONEY),
         refused=refused,

@@ -15,12 +15,13 @@ from litestar.types import ControllerRouterHandler
 from ringlet import canon
 from ringlet.activations.choose import Order
 from ringlet.backoffice import brand_dress, brands, welcome
-from ringlet.backoffice.first_shop import NewShop, dress
+from ringlet.backoffice.first_shop import CURRENCIES, NewShop, dress, may_choose_currency
 from ringlet.backoffice.first_stock import NewStock, load_stock
 from ringlet.backoffice.welcome import Connected, Newcomer, NewSupplier
-from ringlet.brands import HOUSE
+from ringlet.brands import HOUSE, Brand
 from ringlet.errors import NotFound, RateLimited, Refusal, ValidationFailed
 from ringlet.idempotency import Once
+from ringlet.languages import LANGUAGES
 from ringlet.people import totp
 from ringlet.people.roles import Right
 from ringlet.people.visitor import Visitor
@@ -29,7 +30,7 @@ from ringlet.suppliers.protocols import PROTOCOLS
 from ringlet.web.admin import gate
 from ringlet.web.admin.brands_dress import UPLOAD_MAX
 from ringlet.web.admin.gate import wants
-from ringlet.web.pages import asked, errors, faults, find, live_cards, render, visit, words
+from ringlet.web.pages import asked, errors, faults, find, live_cards, render, visit
 from ringlet.web.pages.account import refuse, sender
 from ringlet.web.pages.buy import ONCE
 from ringlet.web.pages.security import drawn
@@ -37,6 +38,8 @@ from ringlet.web.pages.visit import Form, Req, SeeOther, Visit
 
 START = "/admin/welcome"
 ROWS_MAX = 8
+#: an amount to show a currency by
+SAMPLE = Decimal("1234.50")
 OWNER = "admin/welcome/owner.html"
 #: before there is anybody whose progress it could be
 FIRST: dict[str, Any] = {"progress": None, "step": "owner"}
@@ -130,8 +133,19 @@ async def _shop(request: Req, form: Form, refused: Refusal | None = None) -> Res
     brand = await brands.one(seen.desk, HOUSE)
     return await _page(
         request, seen, "shop", 200 if refused is None else refused.status, form=form, refused=refused,
-        brand=brand, chosen=form.many("languages") or brand.languages,
+        brand=brand, chosen=form.many("languages") or brand.languages, monies=await _monies(seen, brand),
     )  # fmt: skip
+
+
+async def _monies(seen: Visit, brand: Brand) -> list[tuple[str, str]]:
+    """(letters, name and how an amount looks) of what accounts can be kept in: the present one first, and alone once
+    money has moved.
+    """
+    codes = [brand.worn.currency]
+    if await may_choose_currency(seen.desk):
+        codes += [each for each in CURRENCIES if each not in codes]
+    names = seen.words.locale.currencies
+    return [(each, f"{names.get(each, each)} · {seen.words.price(SAMPLE, each)}") for each in codes]
 
 
 @post(f"{START}/shop", include_in_schema=False, status_code=200, opt=wants(Right.OWN))
@@ -139,9 +153,9 @@ async def post_shop(request: Req) -> Response[str]:
     """Name, colour, languages."""
     seen = gate.begin(request)
     form = await gate.form(request, seen)
-    picked = [each for each in form.many("languages") if each in words.LANGUAGES]
-    languages = [] if len(picked) == len(words.LANGUAGES) else picked
-    wanted = NewShop(form.get("name", ""), languages, form.text("accent"))
+    picked = [each for each in form.many("languages") if each in LANGUAGES]
+    languages = [] if len(picked) == len(LANGUAGES) else picked
+    wanted = NewShop(form.get("name", ""), languages, form.text("accent"), form.text("currency"))
     try:
         await dress(seen.desk, gate.actor(request, seen), wanted)
     except ValidationFailed as refused:

@@ -11,7 +11,11 @@ CENT = Decimal("0.01")
 UNTOLD = 1
 
 #: ISO 4217 numbers
-_CURRENCIES = {"USD": 840, "EUR": 978, "RUB": 643, "GBP": 826, "CNY": 156, "UAH": 980, "KZT": 398}
+_CURRENCIES = {
+    "USD": 840, "EUR": 978, "RUB": 643, "GBP": 826, "CNY": 156, "UAH": 980, "KZT": 398, "AED": 784, "BRL": 986,
+    "CHF": 756, "IDR": 360, "INR": 356, "MXN": 484, "NGN": 566, "PHP": 608, "PKR": 586, "PLN": 985, "THB": 764,
+    "TRY": 949, "VND": 704,
+}  # fmt: skip
 
 
 def amount(value: Decimal) -> Decimal:

@@ -1,4 +1,4 @@
-"""A reseller's own shop: name, prices, how many customers, earnings. For everybody else there is no such page."""
+"""A reseller's own shop: name, prices, customers, earnings. For everybody else there is no such page."""
 
 from decimal import Decimal, InvalidOperation
 
@@ -25,6 +25,17 @@ async def get_shop(request: Req) -> Response[str]:
     """The shop of who is signed in; of several the one in `?brand=`. Refuses: NotFound."""
     seen = await visit.begin(request)
     return await _page(request, seen, _brand(seen, request.query_params.get("brand", "")))
+
+
+@get("/shop/{brand_id:int}/customers", include_in_schema=False)
+async def get_customers(request: Req, brand_id: FromPath[int]) -> Response[str]:
+    """Who buys there, the newest first. Refuses: NotFound."""
+    seen = await visit.begin(request)
+    brand, before = _brand(seen, str(brand_id)), records.cursor(request, "before")
+    part = await shops.buyers(seen.desk, seen.signed_in().customer_id, brand.id, before)
+    return await render.page(
+        request, seen, "shop_customers.html", brand=brand, part=part, is_first=before is None
+    )
 
 
 @post("/shop/{brand_id:int}/prices", include_in_schema=False, status_code=200)
@@ -115,4 +126,4 @@ async def _page(
     )  # fmt: skip
 
 
-HANDLERS: list[ControllerRouterHandler] = [get_shop, post_price, post_remove, post_name]
+HANDLERS: list[ControllerRouterHandler] = [get_shop, get_customers, post_price, post_remove, post_name]

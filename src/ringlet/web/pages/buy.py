@@ -22,7 +22,7 @@ from ringlet.idempotency import Once
 from ringlet.ledger import Wallet
 from ringlet.people.visitor import Visitor
 from ringlet.velocity import Origin
-from ringlet.web.pages import account, asked, faults, find, live_cards, render, rules, visit
+from ringlet.web.pages import account, asked, faults, find, live_cards, referral, render, rules, visit
 from ringlet.web.pages.asked import QUANTITY_MAX, Asked
 from ringlet.web.pages.counter import Counter, Row, place, service_name
 from ringlet.web.pages.visit import Form, Req, Visit
@@ -69,6 +69,8 @@ async def get_home(request: Req) -> Response[str]:
     if seen.visitor is None:
         if await first_run.awaits(seen.desk):
             return render.redirect(request, "/admin/welcome", seen.cookies)
+        if via := request.query_params.get("via"):
+            return referral.arrive(request, seen, via)
         return await render.page(request, seen, "landing.html")
     return await _home(request, seen, asked.read(request.query_params))
 

@@ -9,6 +9,10 @@ MOMENT_S = 60
 def say(refusal: Refusal, spoken: Words) -> tuple[str, str]:
     """Title and sentence of a refusal in the visitor's language."""
     _ = spoken.gettext
+    if refusal.code == "rate_limited" and refusal.values is not None:
+        return _(
+            "A limit is reached"
+        ), f"{_(refusal.pattern) % _spelled(refusal, spoken)}. {_('Nothing was charged.')}"
     found = {
         "not_found": (_("Nothing here"), _("This page does not exist, or it is not yours.")),
         "forbidden": (_("Not allowed"), _(refusal.message)),
@@ -29,6 +33,14 @@ def say(refusal: Refusal, spoken: Words) -> tuple[str, str]:
     return found.get(refusal.code, (_("That did not work"), _(refusal.message)))
 
 
+def _spelled(refusal: Refusal, spoken: Words) -> dict[str, object]:
+    """The values of a refusal, with numbers as the visitor writes them."""
+    return {
+        name: spoken.number(value) if isinstance(value, int) else value
+        for name, value in (refusal.values or {}).items()
+    }
+
+
 def fault(refused: Exception | None, field: str | None, spoken: Words) -> str:
     """What a refusal says about this field of the form; with `None`, what belongs to no field."""
     if not isinstance(refused, Refusal):
@@ -38,4 +50,6 @@ def fault(refused: Exception | None, field: str | None, spoken: Words) -> str:
         return "" if field is not None else say(refused, spoken)[1]
     wanted = field or "body"
     said = next((str(each["message"]) for each in errors if each["field"] == wanted), "")
+    if said and refused.values is not None:
+        return spoken.gettext(refused.pattern) % _spelled(refused, spoken)
     return spoken.gettext(said) if said else ""

@@ -8,11 +8,12 @@ from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
 
 from ringlet.errors import Forbidden, RateLimited, Refusal, ValidationFailed
+from ringlet.languages import LANGUAGES
 from ringlet.people import change, sessions
 from ringlet.web.pages import keys, render, visit
 from ringlet.web.pages.account import proven, refuse
 from ringlet.web.pages.visit import LANGUAGE, MONTH_S, Form, Req, Visit, cookie
-from ringlet.web.pages.words import LANGUAGES, words
+from ringlet.web.pages.words import words
 
 REGIONS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 

@@ -12,6 +12,7 @@ from litestar.datastructures import Cookie
 from markupsafe import Markup
 
 from ringlet import ledger
+from ringlet.languages import LANGUAGES
 from ringlet.ledger import Balance
 from ringlet.web.pages import assets, faults, masked, words
 from ringlet.web.pages.visit import Req, SeeOther, Visit, cookie, is_swap
@@ -46,7 +47,7 @@ def environment(language: str) -> Environment:
     env.install_gettext_callables(spoken.gettext, spoken.ngettext, newstyle=True)  # type: ignore[attr-defined]
     env.filters.update(words.filters(spoken))
     env.globals.update(
-        words=spoken, languages=words.LANGUAGES, asset=assets.url, icon=icon, now=lambda: datetime.now(UTC),
+        words=spoken, languages=LANGUAGES, asset=assets.url, icon=icon, now=lambda: datetime.now(UTC),
         fault=lambda refused, field: faults.fault(refused, field, spoken),
     )  # fmt: skip
     return env

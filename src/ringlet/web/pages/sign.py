@@ -8,7 +8,7 @@ from litestar.types import ControllerRouterHandler
 
 from ringlet.errors import RateLimited, Unauthorized, ValidationFailed
 from ringlet.people import acceptable_use, proof_of_work, sessions, sign_in, sign_up
-from ringlet.web.pages import recover, render, rules, second_factor, visit
+from ringlet.web.pages import recover, referral, render, rules, second_factor, visit
 from ringlet.web.pages.account import onward_of, refuse, sender, with_next
 from ringlet.web.pages.report import PROOF
 from ringlet.web.pages.visit import Form, Req, Visit
@@ -86,11 +86,11 @@ async def post_sign_up(request: Req) -> Response[str]:
         await sign_up.sign_up(
             seen.desk, form.text("email"), form.get("password", ""), language=seen.words.language,
             address=sender(request)[0], translate=seen.words.gettext, agreed=rules.agreed(form),
-            proof=form.text(PROOF),
+            proof=form.text(PROOF), via=referral.via(request, seen),
         )  # fmt: skip
     except (ValidationFailed, RateLimited) as refused:
         return await refuse(request, seen, "sign_up.html", refused, form=form, **(await _asked(seen)))
-    return render.redirect(request, "/sign-up/sent", seen.cookies)
+    return render.redirect(request, "/sign-up/sent", seen.cookies + referral.forgotten(request))
 
 
 @get("/sign-up/sent", include_in_schema=False)

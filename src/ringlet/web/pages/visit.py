@@ -16,12 +16,14 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from litestar import Request
 from litestar.datastructures import Cookie, UploadFile
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from ringlet.backoffice import impersonate
 from ringlet.backoffice.impersonate import Look
 from ringlet.brands import Brand
 from ringlet.desk import Desk
 from ringlet.errors import Forbidden, RingletError, ValidationFailed
+from ringlet.languages import LANGUAGES
 from ringlet.people import sessions
 from ringlet.people.visitor import Visitor
 from ringlet.web.api import Office
@@ -180,8 +182,8 @@ def _language(request: Req, visitor: Visitor | None, brand: Brand) -> str:
 
 def offers(brand: Brand) -> dict[str, str]:
     """The languages that a brand's pages come in: code → own name."""
-    chosen = {code: own for code, own in words.LANGUAGES.items() if code in brand.languages}
-    return chosen or words.LANGUAGES
+    chosen = {code: own for code, own in LANGUAGES.items() if code in brand.languages}
+    return chosen or LANGUAGES
 
 
 class Form(dict[str, str]):
@@ -218,15 +220,23 @@ async def form(request: Req, visit: Visit) -> Form:
 
 async def upload(request: Req, visit: Visit, name: str) -> bytes:
     """The file of a form that carries one and nothing else, as `form`. Refuses: Forbidden, ValidationFailed."""
+    return (await upload_named(request, visit, name))[1]
+
+
+async def upload_named(request: Req, visit: Visit, name: str) -> tuple[str, bytes]:
+    """The same with what the browser calls the file, which is anything at all."""
     if request.headers.get("sec-fetch-site", "") not in SAME_SITE:
         raise Forbidden("This form was sent from another site")
-    sent = await request.form()
+    try:
+        sent = await request.form()
+    except RequestEntityTooLarge:
+        raise ValidationFailed("This file is too large", field=name) from None
     token = sent.get(FORM_FIELD, "")
     check_token(visit, token if isinstance(token, str) else "")
     file = sent.get(name)
     if not isinstance(file, UploadFile):
         raise ValidationFailed("Choose a file", field=name)
-    return await file.read()
+    return file.filename, await file.read()
 
 
 def check_token(visit: Visit, token: str) -> None:

@@ -1,25 +1,18 @@
-"""Languages of the pages: texts from the catalogues in `locale/`, figures, money and dates as each language writes
-them. A catalogue is read from its .po file at the start; nothing is compiled or committed twice.
-"""
+"""How pages speak: texts from the catalogues, figures, money and dates as each language writes them."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
 from gettext import c2py
-from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, dates, lists, numbers
-from babel.messages.catalog import Catalog
-from babel.messages.pofile import read_po
 
-from ringlet import money
+from ringlet import languages, money
+from ringlet.languages import LANGUAGES, LOCALES
 
-#: language → its own name
-LANGUAGES = {"en": "English", "es": "Español", "ru": "Русский", "zh": "简体中文", "ar": "العربية"}
-_LOCALES = {"en": "en", "es": "es", "ru": "ru", "zh": "zh_Hans", "ar": "ar"}
 _RIGHT_TO_LEFT = {"ar"}
 PRICE_PLACES_MIN = 2
 #: around a price in a text that runs the other way, or its sign lands on the wrong side
@@ -31,15 +24,14 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self.locale = Locale.parse(_LOCALES[language])
+        self.locale = Locale.parse(LOCALES[language])
         self.direction = "rtl" if language in _RIGHT_TO_LEFT else "ltr"
-        self._catalog = _catalog(language)
+        self._catalog = languages.catalogue(language)
         self._form = c2py(str(self._catalog.plural_expr))
 
     def gettext(self, text: str) -> str:
         """The text in this language; English where the catalogue lacks it."""
-        found = self._catalog.get(text)
-        return str(found.string) if found is not None and found.string and not found.fuzzy else text
+        return languages.said(self.language, text)
 
     def ngettext(self, one: str, many: str, n: int) -> str:
         """The form of the text that goes with `n`."""
@@ -124,14 +116,6 @@ def choose(accepted: str, offered: Mapping[str, str] = LANGUAGES) -> str:
 
 def _weight(pair: tuple[float, str]) -> float:
     return pair[0]
-
-
-def _catalog(language: str) -> Catalog:
-    path = files("ringlet") / "locale" / f"{language}.po"
-    if not path.is_file():
-        return Catalog(locale=_LOCALES[language])
-    with path.open("rb") as file:
-        return read_po(file, locale=_LOCALES[language])
 
 
 def flag(iso: str) -> str:
