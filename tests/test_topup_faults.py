@@ -52,7 +52,8 @@ async def pay_and_kill(
     per_s: float,
 ) -> None:
     """Payments all the time; the whole process group is killed and started again meanwhile."""
-    mine = settings.load({"RINGLET_HOME": str(site.home), "DATABASE_URL": database_url})
+    # With the site's own settings: what this process asks for is looked at by the site's worker.
+    mine = settings.load({**site.environment, "RINGLET_RATE_LIMIT": "0"})
     async with open_desk(mine, database_url) as desk:
         gateway_id = await open_gateway(desk, gateway, site.url)
     payers = Payers(mine, gateway_id, rng)

@@ -1,6 +1,7 @@
 """Top-ups by the demo's gateway: credited once, from its truth alone, whatever else is said."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -104,6 +105,21 @@ async def test_what_is_taken_back_is_owed_and_freezes(desk: Desk, alice: Wallet,
         await ledger.credit(tx, alice, 4_000_000, actor="test", reason="cash")
     await look.collect_debts(desk)
     assert await available(desk, alice) == 1_000_000
+
+
+async def test_what_is_taken_back_without_a_word_is_found(desk: Desk, alice: Wallet, gateway: int) -> None:
+    """A credited payment is looked at again after a day, then ever later, and after half a year no more."""
+    topup = await paid(desk, await asked(desk, alice, gateway), FIVE)
+    rounds = []
+    for age in ("0 days", "1 day", "8 days", "181 days"):
+        async with desk.db.transaction() as tx:
+            await tx.execute("update topup set settled_at = now() - %s::interval", [age])
+        topup = await again(desk, topup)
+        rounds.append(topup.due_at and round((topup.due_at - datetime.now(UTC)) / timedelta(days=1)))
+    assert rounds == [1, 1, 8, None]
+    async with desk.db.transaction() as tx:
+        await demo.take_back(tx, str(topup.external_id))
+    assert (await again(desk, topup)).returned_micros == FIVE
 
 
 async def test_a_notice_of_another_payment_becomes_a_topup_of_its_own(

@@ -22,6 +22,8 @@ AT_ONCE = 20
 DEBTORS_AT_ONCE = 100
 #: a gateway that says nothing of an end is given this much longer than the payer was
 GRACE = timedelta(hours=1)
+#: a credited payment is looked at again after a day, two, four, eight …, as long as payers can take it back
+LATER_FROM, LATER_UNTIL = timedelta(days=1), timedelta(days=180)
 
 log = structlog.get_logger("ringlet.topups")
 
@@ -73,14 +75,26 @@ async def take(desk: Desk, terms: Terms, topup: Topup, truth: Truth) -> None:
         # What is on its way is waited for, also when nobody ever says that it came.
         if after.state == "open" and truth.state is not PaymentState.PROCESSING and _is_over(after):
             await store.end(tx, after.id, "open", "expired", "")
-        await store.rest(tx, topup, desk.settings.topup_look_s if after.state == "open" else None)
+        await store.rest(tx, topup, _next_look_s(desk, after))
         failpoints.reach("topup_settled")
+
+
+def _next_look_s(desk: Desk, topup: Topup) -> float | None:
+    """Open ones every few minutes; credited ones at ever longer intervals, for what is taken back without a word."""
+    if topup.state == "open":
+        return desk.settings.topup_look_s
+    if topup.settled_at is None:
+        return None
+    age = datetime.now(UTC) - topup.settled_at
+    return max(age, LATER_FROM).total_seconds() if age < LATER_UNTIL else None
 
 
 async def _give_up(desk: Desk, topup: Topup) -> None:
     """The gateway knows no such payment: told once more after its time, it is over."""
     async with desk.db.transaction() as tx:
-        if _is_over(topup):
+        if topup.state != "open":
+            await store.rest(tx, topup, _next_look_s(desk, topup))
+        elif _is_over(topup):
             await store.end(tx, topup.id, "open", "failed", "unknown")
 
 
