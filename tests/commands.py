@@ -17,11 +17,14 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.commands_loaded"])
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str], typed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; `typed` is what it reads on standard input."""
     with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
-        process = _context.Process(target=_become, args=(list(arguments), dict(environment), out, err))
+        given, out, err = (Path(folder) / name for name in ("given", "out", "err"))
+        given.write_text(typed, encoding="utf-8")
+        process = _context.Process(target=_become, args=(list(arguments), dict(environment), given, out, err))
         process.start()
         process.join(WITHIN_S)
         if process.exitcode is None:
@@ -32,12 +35,13 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.
     return subprocess.CompletedProcess(list(arguments), process.exitcode, *said)
 
 
-def _become(arguments: list[str], environment: dict[str, str], out: Path, err: Path) -> None:
+def _become(arguments: list[str], environment: dict[str, str], given: Path, out: Path, err: Path) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    for descriptor, path in ((0, Path(os.devnull)), (1, out), (2, err)):
+    for descriptor, path in ((0, given), (1, out), (2, err)):
         opened = os.open(path, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(opened, descriptor)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)  # a child of a fork has none of its own
     sys.argv = ["ringlet", *arguments]
     from ringlet.cli import main  # noqa: PLC0415 - in the child
 

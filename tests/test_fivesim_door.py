@@ -95,7 +95,7 @@ def test_a_message_without_a_code_is_shown_and_finishes_nothing(five: FiveSimSit
         ("/user/buy/activation/indonesia/any/test_never", 400, "no product"),
         ("/user/buy/activation/indonesia/any/full", 400, "no product"),
         ("/user/buy/activation/england/any/instagram", 200, "no free phones"),
-        ("/user/buy/activation/any/any/tinder", 200, "no free phones"),
+        ("/user/buy/activation/any/any/uber", 200, "no free phones"),
         ("/user/buy/activation/indonesia/any/instagram?maxPrice=0.111", 200, "no free phones"),
         ("/user/buy/activation/indonesia/telkomsel/instagram?maxPrice=0.05", 200, "no free phones"),
         ("/user/buy/activation/indonesia/any/instagram?maxPrice=lots", 400, "maxPrice is incorrect"),

@@ -1,21 +1,23 @@
 """Ways to pay, set up by the operator: keys go in and never come out, modes never mix, every change is noted."""
 
 import json
+import os
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from ringlet.acts import CLI
 from ringlet.backoffice import gateways
 from ringlet.backoffice.gateways import Conditions
-from ringlet.cli.gateway import FRESH, gateway
+from ringlet.cli.gateway import FRESH
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, ValidationFailed
 from ringlet.ledger import Wallet
 from ringlet.payments import book
+from tests import commands
 from tests.fakes.tills import btcpay, stripe
 from tests.office_rig import Office, opened
 from tests.payments_rig import UNIT, acts, counter
@@ -200,15 +202,17 @@ async def test_there_is_none_of_that_number(desk: Desk) -> None:
             await deed
 
 
-def test_the_command_line_takes_no_secret_as_an_argument(
-    database_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_line_takes_no_secret_as_an_argument(database_url: str, tmp_path: Path) -> None:
     """From a file or standard input it does: add, list, set, check, on."""
-    monkeypatch.setenv("RINGLET_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    call = CliRunner().invoke
-    wrong = call(gateway, ["add", "stripe", "--field", "secret_key=sk_live_1"])
-    assert (wrong.exit_code, "--secret secret_key=FILE" in wrong.output) == (2, True)
+    environment = {**os.environ, "RINGLET_HOME": str(tmp_path / "home"), "DATABASE_URL": database_url}
+
+    def call(*arguments: str, typed: str = "") -> str:
+        done = commands.run(["gateway", *arguments], environment, typed)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    wrong = commands.run(["gateway", "add", "stripe", "--field", "secret_key=sk_live_1"], environment)
+    assert (wrong.returncode, "--secret secret_key=FILE" in wrong.stderr) == (2, True)
     key = tmp_path / "key"
     key.write_text("sk_live_from_a_file\n", encoding="utf-8")
     argv = [
@@ -222,14 +226,10 @@ def test_the_command_line_takes_no_secret_as_an_argument(
         "webhook_secret=-",
         "--json",
     ]
-    made = call(gateway, argv, input="whsec_from_stdin\n")
-    assert made.exit_code == 0, made.output
-    gateway_id = str(json.loads(made.output)["id"])
-    assert call(gateway, ["set", gateway_id, "--max", "900", "--surcharge-percent", "1.5"]).exit_code == 0
-    assert call(gateway, ["on", gateway_id]).exit_code == 0
-    (line,) = [
-        each for each in json.loads(call(gateway, ["list", "--json"]).output) if each["kind"] == "stripe"
-    ]
+    gateway_id = str(json.loads(call(*argv, typed="whsec_from_stdin\n"))["id"])
+    call("set", gateway_id, "--max", "900", "--surcharge-percent", "1.5")
+    call("on", gateway_id)
+    (line,) = [each for each in json.loads(call("list", "--json")) if each["kind"] == "stripe"]
     assert (line["max"], line["surcharge_percent"], line["state"]) == (900, 1.5, "on")
-    assert "sk_live" not in call(gateway, ["list"]).output
-    assert call(gateway, ["off", gateway_id]).exit_code == 0
+    assert "sk_live" not in call("list")
+    call("off", gateway_id)

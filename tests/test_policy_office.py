@@ -2,11 +2,11 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable
 
 import pytest
-from click.testing import CliRunner
 
 from ringlet import audit
 from ringlet.activations import buy, choose, resend
@@ -15,11 +15,11 @@ from ringlet.app import open_desk
 from ringlet.backoffice import policy as office
 from ringlet.backoffice import standing
 from ringlet.backoffice.policy import Scope
-from ringlet.cli import policy as commands
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, ServiceNotAllowed, ValidationFailed
 from ringlet.idempotency import Once
 from ringlet.settings import Settings
+from tests import commands
 from tests.office_rig import employ
 from tests.pages_rig import serving
 from tests.site import fill_shop
@@ -212,14 +212,17 @@ async def test_the_pages_do_what_they_say(desk: Desk) -> None:
     assert {row[1] for row in rows} == {WHY}
 
 
-def test_the_commands_do_the_same(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_do_the_same(settings: Settings) -> None:
     """Allow, limits, freeze, explain: each in words and as JSON."""
-    monkeypatch.setenv("RINGLET_HOME", str(settings.home))
-    monkeypatch.setenv("DATABASE_URL", settings.database_url or "")
+    environment = {
+        **os.environ,
+        "RINGLET_HOME": str(settings.home),
+        "DATABASE_URL": settings.database_url or "",
+    }
 
     def run(*typed: str) -> object:
-        done = CliRunner().invoke(commands.policy, [*typed, "--json"], catch_exceptions=False)
-        assert done.exit_code == 0, done.output
+        done = commands.run(["policy", *typed, "--json"], environment)
+        assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     assert run("explain", "ts", "6") == {

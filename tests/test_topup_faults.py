@@ -72,7 +72,7 @@ async def settles(
 ) -> None:  # fmt: skip
     """All of it, and the promise: the till's settled total is credited, each payment once, in time."""
     rng = chance(f"topup faults {kind}")
-    environment = {"RINGLET_TOPUP_LOOK_SECONDS": str(more.pop("look_s"))}
+    environment = {"RINGLET_TOPUP_LOOK_S": str(more.pop("look_s"))}
     with paid_site(tmp_path, database_url, kind, rng.randrange(10**6), FAULTS | more, **environment) as (
         site,
         gateway,

@@ -1,17 +1,16 @@
 """Vouchers: each code once, for what it says, however many try at once; and nothing to learn for who guesses."""
 
 import json
+import os
 import secrets
 from collections import Counter as Counted
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from ringlet.acts import CLI, Actor
 from ringlet.backoffice import adjustments, vouchers
 from ringlet.backoffice.vouchers import Made, Wish
-from ringlet.cli.voucher import voucher
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, RateLimited, ValidationFailed
 from ringlet.ledger import Wallet
@@ -19,6 +18,7 @@ from ringlet.payments import book
 from ringlet.people import redeem as people
 from ringlet.topups import begin, redeem, voucher_codes
 from ringlet.topups.store import Topup
+from tests import commands
 from tests.office_rig import member, opened
 from tests.pages_rig import sign
 from tests.payments_rig import UNIT, acts, available
@@ -199,17 +199,19 @@ async def test_a_code_from_the_office_is_redeemed_on_the_wallets_page(desk: Desk
         assert await available(desk, shop.alice) == before + 2_500_000
 
 
-def test_the_command_line(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line(database_url: str, tmp_path: Path) -> None:
     """Makes codes as CSV on standard output, lists batches, revokes one."""
-    monkeypatch.setenv("RINGLET_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    call = CliRunner().invoke
-    made = call(voucher, ["make", "3", "2.50", "--note", "for the fair"])
-    assert made.exit_code == 0, made.output
-    head, *lines = made.stdout.splitlines()
+    environment = {**os.environ, "RINGLET_HOME": str(tmp_path / "home"), "DATABASE_URL": database_url}
+
+    def call(*arguments: str) -> str:
+        done = commands.run(["voucher", *arguments], environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    head, *lines = call("make", "3", "2.50", "--note", "for the fair").splitlines()
     assert (head, len(lines)) == ("code,amount,currency", 3)
     code, *rest = lines[0].split(",")
     assert (voucher_codes.read(code), rest) == (code, ["2.5", "USD"])
-    (batch,) = json.loads(call(voucher, ["list", "--json"]).output)
+    (batch,) = json.loads(call("list", "--json"))
     assert (batch["count"], batch["redeemed"], batch["amount"], batch["state"]) == (3, 0, 2.5, "good")
-    assert json.loads(call(voucher, ["revoke", str(batch["id"]), "--json"]).output)["revoked"] == 3
+    assert json.loads(call("revoke", str(batch["id"]), "--json"))["revoked"] == 3

@@ -104,10 +104,10 @@ def _told(found: Shown) -> dict[str, Any]:
 async def post_proof(request: Req, topup_id: FromPath[str]) -> Response[str]:
     """A file that shows the transfer. Refuses: NotFound."""
     seen = await visit.begin(request)
-    found = await topup_shown.shown(seen, topup_id)
+    person = seen.signed_in()
     try:
         name, content = await visit.upload_named(request, seen, "proof")
-        await proof.attach(seen.desk, found.topup.wallet_id, topup_id, name, content)
+        await proof.attach(seen.desk, person.wallet_id, topup_id, name, content)
     except ValidationFailed as refused:
         return await page(request, seen, await topup_shown.shown(seen, topup_id), 422, refused=refused)
     return render.redirect(request, f"/wallet/top-up/{topup_id}", seen.cookies)
