@@ -210,18 +210,25 @@ CHECKS: tuple[Check, ...] = (
         from posting p left join topup t on t.public_id = p.reference
         where p.kind = 'credit' and starts_with(p.reference, 'tu_') and t.posting_id is distinct from p.id
         union all
-        select format('top-up %s (%s): %s %s micro-units posted, %s known', t.public_id, t.state, booked.kind,
-            booked.micros, booked.known)
-        from topup t cross join lateral (
-            select sides.kind, sides.known, coalesce((select sum(p.amount_micros) from posting p
-                where p.wallet_id = t.wallet_id and p.kind::text = any (sides.kinds)
-                    and split_part(p.reference, ':', 1) = t.public_id), 0) as micros
-            from (values ('fee', array['fee'], case when t.posting_id is null then 0 else t.fee_micros end),
-                ('bonus', array['bonus'], t.bonus_micros),
-                ('returned', array['chargeback', 'debt'], t.returned_micros + (select coalesce(sum(r.debited_micros), 0)
-                    from topup_refund r where r.topup_id = t.id and r.state = 'refused'))) as sides (kind, kinds, known)
-        ) as booked
-        where booked.micros <> booked.known
+        select format('top-up %s (%s): %s %s micro-units posted, %s known', t.public_id, t.state, side.kind, side.micros,
+            side.known)
+        from topup t
+        left join (
+            select wallet_id, split_part(reference, ':', 1) as public_id,
+                sum(amount_micros) filter (where kind = 'fee') as fee,
+                sum(amount_micros) filter (where kind = 'bonus') as bonus,
+                sum(amount_micros) filter (where kind in ('chargeback', 'debt')) as returned
+            from posting where kind in ('fee', 'bonus', 'chargeback', 'debt') group by 1, 2
+        ) p on (p.wallet_id, p.public_id) = (t.wallet_id, t.public_id)
+        left join (
+            select topup_id, sum(debited_micros) as micros from topup_refund where state = 'refused' group by topup_id
+        ) restored on restored.topup_id = t.id
+        cross join lateral (values
+            ('fee', coalesce(p.fee, 0), case when t.posting_id is null then 0 else t.fee_micros end),
+            ('bonus', coalesce(p.bonus, 0), t.bonus_micros),
+            ('returned', coalesce(p.returned, 0), t.returned_micros + coalesce(restored.micros, 0))
+        ) as side (kind, micros, known)
+        where side.micros <> side.known
         union all
         select format('payment %s of gateway %s is with %s top-ups', external_id, gateway_id, count(*))
         from topup where external_id is not null group by gateway_id, external_id having count(*) > 1
