@@ -25,6 +25,7 @@ LONG = frozenset({
     "test_schemathesis", "test_failpoints", "test_supplier_faults", "test_webhook_faults", "test_kill", "test_database_down",
     "test_admin_wizard", "test_admin_axe", "test_topup_faults", "test_pages_topup_browser", "test_brands_browser",
     "test_gateway_localstripe", "test_races_http", "test_serve_life", "test_client", "test_buy_command",
+    "test_bad_input", "test_bad_requests",
 })  # fmt: skip
 #: of this worker, when several share a server
 TEMPLATE = "ringlet_test_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
