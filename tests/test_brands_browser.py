@@ -108,7 +108,7 @@ join ledger_account a on a.wallet_id = w.id where c.email = %s
 """
 
 
-async def test_two_shops_and_the_margin_of_each(visit: Visitors, two_shops: Site) -> None:
+async def test_two_shops_and_the_margin_of_each(two_shops: Site, visit: Visitors) -> None:
     """A sale under each name, its own looks and its own price; the operator's margin is his, the reseller's is hers,
     to the micro-unit, and the books balance.
     """

@@ -156,12 +156,12 @@ async def test_by_bank_transfer(visit: Visitors, demo_site: Site, tmp_path: Path
     """The payer writes the reference and shows a proof; an operator says what came; the payer's page learns of it."""
     async with desk_of(demo_site) as desk, desk.db.transaction() as tx:
         new = book.New(
-            "bank", "Bank transfer", "live", {"instructions": "IBAN XY12 3456"}, 1_000_000, 10**9, is_on=True
+            "bank", "By transfer", "live", {"instructions": "IBAN XY12 3456"}, 1_000_000, 10**9, is_on=True
         )
         gateway_id = await book.add(tx, desk.settings.secret, new)
     async with offered(demo_site, gateway_id):
         page = await newcomer(visit, demo_site, NARROW)
-        await ask(page, "Bank transfer", "30")
+        await ask(page, "By transfer", "30")
         await expect(page.locator("[data-instructions]")).to_contain_text("IBAN XY12 3456")
         public_id = await page.locator("[data-reference]").inner_text()
         await no_sideways_scroll(page)

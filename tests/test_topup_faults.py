@@ -34,6 +34,7 @@ def paid_site(
     """A site, and a gateway beside it with every fault."""
     gateway = FakeGateway(kind, seed=seed, **faults)
     site = Site(tmp_path / "home", database_url, **environment)
+    site.environment["RINGLET_PUBLIC_URL"] = site.url  # where gateways are told to tell
     try:
         site.start()
         yield site, gateway
