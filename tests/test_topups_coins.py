@@ -64,7 +64,7 @@ async def test_coins_on_their_way_are_waited_for(desk: Desk, alice: Wallet) -> N
             await look.look_due(desk)
             async with desk.db.connection() as tx:
                 (found,) = await store.part(tx, alice.id)
-            assert (found.state, found.due_at is None) == (state, state == "credited")
+            assert (found.state, found.due_at is None) == (state, False)
             if both.only().state == "processing" and found.looks > 1:
                 both.till.pay(both.only())
         assert await _available(desk, alice) == before + FIVE
