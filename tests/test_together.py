@@ -39,7 +39,7 @@ async def settle() -> None:
 
 
 async def test_who_comes_while_others_are_served_makes_the_next_group() -> None:
-    """Alone: at once. Then two groups at a time, each of who came meanwhile, everybody with his own answer."""
+    """Alone: at once. Then one group at a time, of who came meanwhile, everybody with his own answer."""
     gather, counter = Together(), Counter()
     first = asyncio.create_task(gather.ask("a", counter.serve))
     await settle()
@@ -48,10 +48,10 @@ async def test_who_comes_while_others_are_served_makes_the_next_group() -> None:
     await settle()
     rest = [asyncio.create_task(gather.ask(each, counter.serve)) for each in ("c", "bad", "d")]
     await settle()
-    assert counter.groups == [["a"], ["b"]]
+    assert counter.groups == [["a"]]
     counter.open.set()
     results = await asyncio.gather(first, second, *rest, return_exceptions=True)
-    assert counter.groups == [["a"], ["b"], ["c", "bad", "d"]]
+    assert counter.groups == [["a"], ["b", "c", "bad", "d"]]
     assert [str(each) for each in results] == ["A", "B", "C", "bad", "D"]
     assert isinstance(results[3], ValueError)
 
@@ -61,23 +61,20 @@ async def test_who_gave_up_is_left_out_and_who_waited_too_long_is_told(
 ) -> None:
     """A request whose client went away is not served; after three seconds the answer is a refusal."""
     gather, counter = Together(), Counter()
-    busy = []
-    for each in "ab":
-        busy.append(asyncio.create_task(gather.ask(each, counter.serve)))
-        await settle()
+    busy = asyncio.create_task(gather.ask("a", counter.serve))
+    await settle()
     waiting = [asyncio.create_task(gather.ask(each, counter.serve)) for each in "cde"]
     await settle()
     waiting[1].cancel()
     await settle()
     counter.open.set()
-    assert await asyncio.gather(*busy, waiting[0], waiting[2]) == ["A", "B", "C", "E"]
+    assert await asyncio.gather(busy, waiting[0], waiting[2]) == ["A", "C", "E"]
     assert counter.groups[-1] == ["c", "e"]
 
     counter.open.clear()
     monkeypatch.setattr(together, "PATIENCE_S", 0.0)
-    busy = [asyncio.create_task(gather.ask(each, counter.serve)) for each in "fg"]
-    late = asyncio.create_task(gather.ask("h", counter.serve))
-    results = await asyncio.gather(*busy, late, return_exceptions=True)
+    late = [asyncio.create_task(gather.ask(each, counter.serve)) for each in "fgh"]
+    results = await asyncio.gather(*late, return_exceptions=True)
     assert {type(each) for each in results} == {ServiceUnavailable}
 
 

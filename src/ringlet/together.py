@@ -11,7 +11,7 @@ from ringlet.errors import ServiceUnavailable
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
-AT_ONCE = 2
+AT_ONCE = 1
 GROUP_MAX = 32
 WAITING_MAX = 2_000
 PATIENCE_S = 3.0
