@@ -120,15 +120,14 @@ async def batches(desk: Desk, sought: Sought) -> AsyncIterator[Sequence[Row]]:
     """All of them, newest first, in batches; no connection is held between two. Refuses: ServiceUnavailable."""
     async with desk.db.connection() as tx:
         span = await since.postings(tx, sought.since, sought.until)
-    before = None
-    while True:
+
+    async def below(before: int | None) -> tuple[Sequence[Row], int | None]:
         async with desk.db.connection() as tx:
             found = await _part(tx, sought, span, before, BATCH)
-        if found.rows:
-            yield found.rows
-        if found.older is None:
-            return
-        before = found.older
+        return found.rows, found.older
+
+    async for rows in since.in_batches(below):
+        yield rows
 
 
 async def _part(tx: Tx, sought: Sought, span: Span, before: int | None, limit: int) -> Part:

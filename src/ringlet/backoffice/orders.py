@@ -80,15 +80,14 @@ async def batches(desk: Desk, sought: Sought) -> AsyncIterator[Sequence[Line]]:
     meant = await _meant(sought)
     async with desk.db.connection() as tx:
         ground = await _ground(tx, sought, meant)
-    before = None
-    while True:
+
+    async def below(before: int | None) -> tuple[Sequence[Line], int | None]:
         async with desk.db.connection() as tx:
             found = await _part(tx, sought, ground, before, BATCH)
-        if found.lines:
-            yield found.lines
-        if found.older is None:
-            return
-        before = found.older
+        return found.lines, found.older
+
+    async for lines in since.in_batches(below):
+        yield lines
 
 
 async def _meant(sought: Sought) -> list[str]:

@@ -86,15 +86,14 @@ async def batches(desk: Desk, sought: Sought) -> AsyncIterator[Sequence[Line]]:
     """All of them, newest first, in batches; no connection is held between two. Refuses: ServiceUnavailable."""
     async with desk.db.connection() as tx:
         span = await since.topups(tx, sought.since, sought.until)
-    before = None
-    while True:
+
+    async def below(before: int | None) -> tuple[Sequence[Line], int | None]:
         async with desk.db.connection() as tx:
             found = await _part(tx, sought, span, before, BATCH)
-        if found.lines:
-            yield found.lines
-        if found.older is None:
-            return
-        before = found.older
+        return found.lines, found.older
+
+    async for lines in since.in_batches(below):
+        yield lines
 
 
 async def _part(tx: Tx, sought: Sought, span: Span, before: int | None, limit: int) -> Part:

@@ -1,8 +1,10 @@
-"""Where a moment lies among ids that are drawn in the order of time: found by halving, by a few looks at an index."""
+"""Where a moment lies among ids that are drawn in the order of time: found by halving, by a few looks at an index. And
+lists that are read by their ids, batch after batch.
+"""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import LiteralString
+from typing import LiteralString, TypeVar
 
 import msgspec
 
@@ -72,3 +74,19 @@ select low from halves where low >= high
 _ACTIVATION: LiteralString = _HALVES.replace("history", "activation")
 _POSTING: LiteralString = _HALVES.replace("history", "posting")
 _TOPUP: LiteralString = _HALVES.replace("history", "topup")
+
+
+T = TypeVar("T")
+
+
+async def in_batches(
+    below: Callable[[int | None], Awaitable[tuple[Sequence[T], int | None]]],
+) -> AsyncIterator[Sequence[T]]:
+    """All of a list, part after part: `below` gives those below an id, and the id to go on below; None at the end."""
+    before = None
+    while True:
+        lines, before = await below(before)
+        if lines:
+            yield lines
+        if before is None:
+            return

@@ -1,28 +1,18 @@
 """Money that a person sees coming: a bank transfer, cash, or whatever the operator writes. Staff say that it came."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import ClassVar
 
 import aiohttp
 
 from ringlet.db import Database
-from ringlet.payments.port import (
-    Capabilities,
-    Field,
-    Made,
-    Notice,
-    NoticeRefused,
-    Order,
-    Refused,
-    Settled,
-    Truth,
-)
+from ringlet.payments.port import Capabilities, Field, Made, Order
+from ringlet.payments.unasked import Unasked
 
 LIVES_S = 14 * 24 * 3600
 
 
-class Bank:
+class Bank(Unasked):
     """Nobody to ask: the operator's words are shown to the payer, and the top-up waits for staff."""
 
     kind: ClassVar[str] = "bank"
@@ -41,23 +31,3 @@ class Bank:
     async def create(self, order: Order) -> Made:
         """Nothing is asked of anybody; the top-up's own id is what the payer writes on the transfer."""
         return Made(order.id)
-
-    async def read_notice(self, raw: bytes, headers: Mapping[str, str]) -> Notice | None:
-        """Nobody writes."""
-        raise NoticeRefused("a bank transfer has no notices")
-
-    async def fetch(self, external_id: str) -> Truth:
-        """Nobody knows."""
-        raise Refused("staff say whether a transfer came")
-
-    async def refund(self, external_id: str, amount_micros: int, currency: str, key: str) -> None:
-        """Staff do it."""
-        raise Refused("staff give a transfer back")
-
-    async def settled(self, since: datetime, until: datetime) -> Sequence[Settled]:
-        """Nobody knows."""
-        return []
-
-    async def check(self) -> str:
-        """There is nothing to reach."""
-        return self.name
