@@ -35,7 +35,8 @@ def fresh_database(cluster: str, template: str) -> Iterator[str]:
     name = f"ringlet_test_{secrets.token_hex(6)}"
     with psycopg.connect(cluster.format("postgres"), autocommit=True) as connection:
         names = (sql.Identifier(name), sql.Identifier(template))
-        connection.execute(sql.SQL("create database {} template {}").format(*names))
+        # Its pages are copied as files: through the log, which is the default, takes half as long again.
+        connection.execute(sql.SQL("create database {} template {} strategy file_copy").format(*names))
         yield cluster.format(name)
         connection.execute(sql.SQL("drop database {} (force)").format(names[0]))
 

@@ -6,6 +6,7 @@ commit: between the two lies one fsync, and whoever dies there begins again with
 
 import os
 import secrets
+import time
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +27,8 @@ from ringlet.settings import Settings
 #: What was numbered between the backup and the disaster must not be numbered again: suppliers and customers have seen
 #: those numbers. So every sequence goes on from so much higher.
 NUMBERS_LEFT_OUT = 1_000_000
+#: A process that has just ended may still have a connection that closes.
+GOING_S = 3.0
 Members = Generator[tuple[str, bytes], None, None]
 
 
@@ -60,18 +63,27 @@ def restore(
 
 
 def _alone(connection: Connection) -> None:
-    """Nobody migrates, and no process of ours is there. Raises StartupError."""
-    locked = connection.execute("select pg_try_advisory_lock(%s)", [migrations.LOCK_ID]).fetchone()
-    others = connection.execute(_OTHERS).fetchone()
-    if locked != (True,) or others != (0,):
+    """Nobody migrates, and no process of ours is there; who has just gone is given time to. Raises StartupError."""
+    until = time.monotonic() + GOING_S
+    while not _is_alone(connection):
+        if time.monotonic() < until:
+            time.sleep(0.1)
+            continue
         raise StartupError(
             "the database is in use: stop every web and worker process first (ringlet serve too)"
         )
 
 
-_OTHERS: LiteralString = """
-select count(*) from pg_stat_activity
-where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+def _is_alone(connection: Connection) -> bool:
+    return connection.execute(_ALONE, [migrations.LOCK_ID]).fetchone() == (True,)
+
+
+# The lock is taken anew each time, which is harmless: it goes with the connection.
+_ALONE: LiteralString = """
+select pg_try_advisory_lock(%s) and not exists (
+    select from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+)
 """
 
 
