@@ -28,6 +28,8 @@ from ringlet.settings import Settings, load
 
 T = TypeVar("T")
 READY_WITHIN_S = 60
+#: a worker has taken up its work after this, is through with it when nothing was done for so long, and may take so long
+STARTING_S, RESTS_S, CAUGHT_UP_WITHIN_S = 5, 4, 300
 
 
 class Ground:
@@ -198,6 +200,25 @@ def settle(url: str) -> None:
     with connect(url) as connection:
         connection.execute("analyze")
         connection.execute("checkpoint")
+
+
+def caught_up(ground: Ground, url: str) -> None:
+    """Let a worker do what is due with a past that was filled in at once, and that an installation does day by day:
+    counting its figures, forgetting its texts, the audit. It is through when the database rests.
+    """
+    with ground.worker(url), connect(url) as connection:
+        until, resting_since = time.monotonic() + CAUGHT_UP_WITHIN_S, time.monotonic() + STARTING_S
+        while time.monotonic() < until and time.monotonic() - resting_since < RESTS_S:
+            if connection.execute(_AT_WORK).fetchone() != (0,):
+                resting_since = time.monotonic()
+            time.sleep(0.02)
+
+
+_AT_WORK = """
+select count(*) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle' and backend_type = 'client backend'
+    and now() - query_start > interval '2 milliseconds'
+"""
 
 
 def query(url: str, statement: str, values: Any = None) -> list[tuple[Any, ...]]:

@@ -5,7 +5,7 @@ import time
 from urllib.parse import quote
 
 from bench import every_page, fill, past
-from bench.ground import Ground, Running, connect, settle
+from bench.ground import Ground, Running, caught_up, connect, settle
 from bench.table import Line, told
 from ringlet import canon
 from ringlet.web.pages.visit import SESSION
@@ -28,6 +28,7 @@ def measure(ground: Ground) -> list[Line]:
     cells = _offers(url)
     customer = every_page.furnish(ground, url, people.wallet_ids)
     token = customer.sessions["customer"]
+    caught_up(ground, url)
     settle(url)
     with ground.site(url) as site:
         first_ms = _took(site, "/", token)

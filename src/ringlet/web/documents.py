@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import brotli
@@ -38,7 +38,8 @@ class Document:
 
 async def respond(request: Request[Any, Any, Any], document: Document) -> Response[bytes]:
     """The document as the client takes it: nothing new (304), compressed, or plain."""
-    encoding = _best_encoding(request.headers.get("accept-encoding", ""), document)
+    accepted = request.headers.get("accept-encoding", "")
+    encoding = None if len(document.body) < SMALL else best_encoding(accepted, _COMPRESS)
     etag = f'"{document.etag}{"-" + encoding if encoding else ""}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Authorization"}
     if _has_it(request.headers.get("if-none-match", ""), document.etag):
@@ -49,14 +50,13 @@ async def respond(request: Request[Any, Any, Any], document: Document) -> Respon
     return Response(await document.encoded(encoding), media_type="application/json", headers=headers)
 
 
-def _best_encoding(accepted: str, document: Document) -> str | None:
-    if len(document.body) < SMALL:
-        return None
+def best_encoding(accepted: str, known: Iterable[str]) -> str | None:
+    """The first of these that an Accept-Encoding offers, and does not weigh with nothing (RFC 9110, 12.5.3)."""
     offered = {}
     for part in accepted.lower().split(","):
         name, _, parameters = part.strip().partition(";")
         offered[name.strip()] = parameters.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return next((name for name in _COMPRESS if offered.get(name)), None)
+    return next((name for name in known if offered.get(name)), None)
 
 
 def _has_it(if_none_match: str, etag: str) -> bool:

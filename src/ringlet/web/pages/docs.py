@@ -1,15 +1,13 @@
 """Docs for everybody: codes, the API by its own description, the other doors."""
 
 import asyncio
-import gzip
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from time import monotonic
 from typing import Any
 
-import brotli
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 from markupsafe import Markup
@@ -84,8 +82,7 @@ async def _codes(request: Req, kind: str) -> Response[Any]:
         "has_more": len(rows) > SHOWN_MAX and not is_whole,
     }  # fmt: skip
     if visit.is_swap(request):
-        part = render.part(seen, "docs/found.html", **shown)
-        return part if query else _packed(request, part)
+        return render.part(seen, "docs/found.html", **shown)
     return await _page(request, seen, "docs/codes.html", **shown)
 
 
@@ -197,11 +194,10 @@ async def _page(request: Req, seen: Visit, template: str, **context: Any) -> Res
     def filled(html: Markup) -> Markup:
         return docs_text.filled(html, origin, shown_key, seen.desk.settings.name)
 
-    made = await render.page(
+    return await render.page(
         request, seen, template, pages=_pages(seen.words), own_key=key, origin=origin, filled=filled,
         sample=lambda call: docs_samples.curl(call, origin, shown_key), **{"headings": (), **context},
     )  # fmt: skip
-    return made if context.get("query") else _packed(request, made)
 
 
 def _pages(spoken: Words) -> Mapping[str, str]:
@@ -237,25 +233,6 @@ def _rendered(spoken: Words, template: str, **context: Any) -> Markup:
     """A part that is the same for everybody who reads this language."""
     text = render.environment(spoken.language).get_template(template).render(**context)
     return Markup(text)  # noqa: S704 - a template of ours, autoescaped
-
-
-def _packed(request: Request[Any, Any, Any], made: Response[str]) -> Response[Any]:
-    """Compressed. Only for pages that repeat nothing of what the request said: next to a form's token that would
-    let somebody who watches the wire guess it byte by byte.
-    """
-    accepted = request.headers.get("accept-encoding", "")
-    body = made.content.encode()
-    if "br" in accepted:
-        encoding, body = "br", brotli.compress(body, quality=4)
-    elif "gzip" in accepted:
-        encoding, body = "gzip", gzip.compress(body, compresslevel=5, mtime=0)
-    else:
-        return made
-    headers = {**made.headers, "Content-Encoding": encoding, "Vary": "Accept-Encoding"}
-    return Response(
-        body, status_code=made.status_code or 200, media_type=made.media_type, headers=headers,
-        cookies=made.cookies,
-    )  # fmt: skip
 
 
 HANDLERS: list[ControllerRouterHandler] = [

@@ -3,8 +3,8 @@
 Staff may look through a customer's eyes (`backoffice/impersonate.py`). Then `begin` answers with that customer, here and
 for every page at once: it refuses all but the pages of `eyes.PAGES`, and every request that could change something.
 
-A form's token is an HMAC of the visit's cookie: a stranger's page cannot know it, and after signing in (a new
-cookie) an older one is worth nothing. Unsafe requests that say they come from another site are refused before that.
+A form's token is an HMAC of the visit's cookie under a mask that is new in every answer: a stranger's page cannot know
+it, and after signing in (a new cookie) an older one is worth nothing. Unsafe requests that say they come from another site are refused before that.
 """
 
 import base64
@@ -27,7 +27,7 @@ from ringlet.languages import LANGUAGES
 from ringlet.people import sessions
 from ringlet.people.visitor import Visitor
 from ringlet.web.api import Office
-from ringlet.web.pages import eyes, words
+from ringlet.web.pages import eyes, packed, words
 from ringlet.web.pages.words import Words
 
 Req = Request[Any, Any, Any]
@@ -39,6 +39,7 @@ LOOK = "__Host-look"
 LANGUAGE = "language"
 MONTH_S = 30 * 24 * 3600
 FORM_FIELD = "form_token"
+TOKEN_BYTES = 16
 FORM_FIELDS_MAX = 200
 SAME_SITE = {"same-origin", "none", ""}
 SAFE = frozenset({"GET", "HEAD"})
@@ -69,10 +70,12 @@ class Visit:
     look: Look | None = None
     #: the ground of the forms that leave the look: the session of who looks
     staff_ground: str = ""
+    #: how its pages may be compressed (`packed.py`)
+    encoding: str = ""
 
     @property
     def form_token(self) -> str:
-        """What every form of this visit carries."""
+        """What every form of this visit carries, masked."""
         return self._form_token(self.ground)
 
     @property
@@ -81,8 +84,26 @@ class Visit:
         return self._form_token(self.staff_ground)
 
     def _form_token(self, ground: str) -> str:
-        made = hmac.digest(self.desk.settings.secret, b"form\0" + ground.encode(), "sha256")
-        return base64.urlsafe_b64encode(made).decode().rstrip("=")
+        mask = secrets.token_bytes(TOKEN_BYTES)
+        made = bytes(a ^ b for a, b in zip(mask, self._proof(ground), strict=True))
+        return base64.urlsafe_b64encode(mask + made).decode().rstrip("=")
+
+    def _proof(self, ground: str) -> bytes:
+        # Half of the hash: no less, says RFC 2104.
+        return hmac.digest(self.desk.settings.secret, b"form\0" + ground.encode(), "sha256")[:TOKEN_BYTES]
+
+    def is_own_token(self, token: str) -> bool:
+        """Whether a form carried one of this visit's, under whatever mask."""
+        try:
+            sent = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+        except ValueError:
+            return False
+        mask, made = sent[:TOKEN_BYTES], sent[TOKEN_BYTES:]
+        if len(made) != TOKEN_BYTES:
+            return False
+        return hmac.compare_digest(
+            bytes(a ^ b for a, b in zip(mask, made, strict=True)), self._proof(self.ground)
+        )
 
     @property
     def languages(self) -> dict[str, str]:
@@ -119,6 +140,7 @@ async def begin(request: Req, *, is_refusal: bool = False) -> Visit:
     what is made now `is_refusal` itself.
     """
     seen = await _begin(request)
+    seen.encoding = packed.encoding(request, knows_its_reader=seen.visitor is not None)
     token = request.cookies.get(LOOK, "")
     if not token or _is_admin(request.scope["path"]):
         return seen
@@ -241,7 +263,7 @@ async def upload_named(request: Req, visit: Visit, name: str) -> tuple[str, byte
 
 def check_token(visit: Visit, token: str) -> None:
     """Refuses: Forbidden, when the token is none of this visit's."""
-    if not hmac.compare_digest(token.encode(), visit.form_token.encode()):
+    if not visit.is_own_token(token):
         raise Forbidden("This page has become old: load it again, then send the form once more")
 
 
