@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bench import fill, past
+from bench import fill, paid, past
 from bench.ground import Ground, Running, connect, query, settle
 from bench.table import Line, told
 from ringlet.acts import CLI
@@ -56,7 +56,9 @@ FOUND = {200}
 OBJECTS: Mapping[str, str] = {
     "customer_id": "select customer_id from wallet order by id limit 1",
     "order_id": "select public_id from activation where id = (select max(id) / 2 from activation)",
-    "public_id": "select public_id from activation where id = (select max(id) / 2 from activation)",
+    "public_id": "select public_id from topup where id = (select max(id) / 2 from topup)",
+    "proof_id": "select min(id) from topup_proof where topup_id = (select max(id) / 2 from topup)",
+    "gateway_id": "select min(id) from gateway where mode = 'live'",
     "person_id": "select person_id from staff limit 1",
     "brand_id": "select id from brand order by id limit 1",
     "supplier": "select source_id from supplier order by source_id limit 1",
@@ -73,6 +75,10 @@ MORE = (
     "/admin/orders?q={number}", "/admin/orders?q={order_id}", "/admin/orders?q=no-such-reference",
     "/admin/customers?q=c7%40bench.example", "/admin/customers?q=bench", "/admin/log?about=customer%201",
     "/admin/ledger?order={order_id}", "/admin/figures.csv?by=day", "/admin/figures.csv?by=customer",
+    "/admin/payments/top-ups?q={public_id}", "/admin/payments/top-ups?q=pay_77", "/admin/payments/top-ups?q=nobody",
+    "/admin/payments/top-ups?q=c7%40bench.example", "/admin/payments/top-ups?state=review",
+    "/admin/payments/top-ups?state=new", "/admin/payments/top-ups?gateway={gateway_id}&state=failed",
+    "/admin/payments/top-ups?from=2026-01-01&to=2026-02-01",
 )  # fmt: skip
 
 
@@ -103,7 +109,7 @@ def measure(ground: Ground, activations: int, rounds: int = ROUNDS) -> list[Line
         pages, unknown = _pages(url)
         found = _took(site, [*pages, *_filled(MORE, _objects(url))], token, rounds)
     ground.drop(url)
-    files = {path for path in found if ".csv" in path or ".json" in path}
+    files = {path for path in found if ".csv" in path or ".json" in path or "/proofs/" in path}
     judged = {path: took for path, took in found.items() if path not in files and took.status in FOUND}
     slowest = max(judged, key=lambda path: judged[path].p95_ms)
     worst_ms = judged[slowest].p95_ms
@@ -130,6 +136,7 @@ def _write(ground: Ground, url: str, activations: int) -> list[Line]:
     with connect(url) as connection:
         connection.execute("set session_replication_role = replica")
         connection.execute(_ACTS, [ACTS, ACTS])
+    paid.write(ground, url)
     took_s = time.monotonic() - began
     postings = query(url, "select count(*) from posting")[0][0]
     began = time.monotonic()
