@@ -9,7 +9,7 @@ from litestar.types import ControllerRouterHandler
 from ringlet import brands, colours
 from ringlet.brands import Brand
 from ringlet.errors import NotFound
-from ringlet.web.pages import render, visit
+from ringlet.web.pages import plain, render, visit
 from ringlet.web.pages.assets import FOREVER
 from ringlet.web.pages.visit import Req, Visit
 
@@ -64,13 +64,9 @@ async def get_page(request: Req) -> Response[str]:
     kind = request.scope["path"].strip("/")
     async with seen.desk.db.connection() as tx:
         body, language = await brands.page(tx, seen.brand.id, kind, seen.words.language)
-    return await render.page(request, seen, "legal.html", kind=kind, parts=_parts(body), language=language)
-
-
-def _parts(body: str) -> list[tuple[bool, str]]:
-    """(is a heading, text): a line that begins with "# " is a heading, an empty line begins another paragraph."""
-    parts = [each.strip() for each in body.split("\n\n") if each.strip()]
-    return [(each.startswith("# ") and "\n" not in each, each.removeprefix("# ")) for each in parts]
+    return await render.page(
+        request, seen, "legal.html", kind=kind, parts=plain.parts(body), language=language
+    )
 
 
 HANDLERS: list[ControllerRouterHandler] = [get_dress, get_page]

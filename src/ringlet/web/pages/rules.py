@@ -8,7 +8,7 @@ from litestar.types import ControllerRouterHandler
 from ringlet.errors import ValidationFailed
 from ringlet.people import acceptable_use
 from ringlet.people.visitor import Visitor
-from ringlet.web.pages import render, visit
+from ringlet.web.pages import plain, render, visit
 from ringlet.web.pages.account import onward_of, refuse, with_next
 from ringlet.web.pages.visit import Form, Req, SeeOther, Visit
 
@@ -38,7 +38,8 @@ async def get_rules(request: Req) -> Response[str]:
 async def _context(seen: Visit) -> dict[str, Any]:
     person = seen.visitor
     is_owed = person is not None and await acceptable_use.is_owed(seen.desk, person.person_id)
-    return {"rules": await acceptable_use.shown(seen.desk), "is_owed": is_owed}
+    rules = await acceptable_use.shown(seen.desk)
+    return {"rules": rules, "parts": plain.parts(rules.text), "is_owed": is_owed}
 
 
 @post(HOME, include_in_schema=False, status_code=200)
