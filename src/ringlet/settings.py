@@ -74,8 +74,8 @@ class Settings:
     mail_from: str = ""
     #: RINGLET_CREDIT_TEXT: how customers get credit, in plain text; the wallet's page shows it. Default: to ask you.
     credit_text: str = ""
-    #: RINGLET_TOPUP_LOOK_S: how often a gateway is asked about an open payment of which it says nothing. Default 285.
-    topup_look_s: int = 285
+    #: RINGLET_TOPUP_LOOK_S: how often a gateway is asked about an open payment of which it says nothing. Default 240.
+    topup_look_s: int = 240
     #: RINGLET_TEXT_DAYS: how many days the text and the code of a message are kept. Default 7.
     text_days: int = 7
     #: RINGLET_NUMBER_DAYS: how many days after the end of a lease its number is kept whole. Default 30.
@@ -110,7 +110,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         "lease_minutes": _whole(values, "LEASE_MINUTES", 20, 1, 1440),
         "rest_days": _whole(values, "REST_DAYS", 30, 0, 3650),
         "db_pool": _whole(values, "DB_POOL", DB_POOL, 1, 100),
-        "topup_look_s": _whole(values, "TOPUP_LOOK_S", 285, 1, 300),
+        "topup_look_s": _whole(values, "TOPUP_LOOK_S", 240, 1, 300),
         "text_days": _whole(values, "TEXT_DAYS", 7, 1, 90),
         "number_days": _whole(values, "NUMBER_DAYS", 30, 1, 365),
         "proof_of_work": _one_of("PROOF_OF_WORK", values.pop("PROOF_OF_WORK", "") or "1", ("0", "1")) == "1",

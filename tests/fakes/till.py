@@ -85,7 +85,9 @@ class Till:
     by_key: dict[str, tuple[object, str]] = field(default_factory=dict)
     refund_keys: dict[str, Decimal] = field(default_factory=dict)
     log: list[tuple[float, str, str, str]] = field(default_factory=list)
-    told: dict[str, int] = field(default_factory=lambda: {"accepted": 0, "refused": 0, "unheard": 0})
+    told: dict[str, int] = field(
+        default_factory=lambda: {"accepted": 0, "refused": 0, "stale": 0, "unheard": 0}
+    )
     #: forged notices that were believed: there must be none
     believed: int = 0
 
@@ -200,14 +202,15 @@ class Till:
         for _ in range(self.copies):
             self._soon(self._send(payment.notice_url, headers, body, self.random.uniform(*self.delay_s)))
         if self.random.random() < self.replayed_share:
-            self._soon(self._send(payment.notice_url, headers, body, self.replay_after_s))
+            self._soon(self._send(payment.notice_url, headers, body, self.replay_after_s, is_replay=True))
         if self.random.random() < self.forged_share:
             for forged_headers, forged_body in self.front.forged(self, payment):
                 self._soon(self._send(payment.notice_url, forged_headers, forged_body, 0.0, is_forged=True))
 
     async def _send(
-        self, url: str, headers: Mapping[str, str], body: bytes, after_s: float, *, is_forged: bool = False
-    ) -> None:
+        self, url: str, headers: Mapping[str, str], body: bytes, after_s: float, *, is_forged: bool = False,
+        is_replay: bool = False,
+    ) -> None:  # fmt: skip
         await asyncio.sleep(after_s)
         for attempt in range(TRIES):
             status = await _post(url, headers, body)
@@ -219,7 +222,7 @@ class Till:
                 self.told["accepted"] += 1
                 return
             if status is not None and status < 500:
-                self.told["refused"] += 1
+                self.told["stale" if is_replay else "refused"] += 1
                 return
             await asyncio.sleep(0.4 * 2**attempt)
         self.told["unheard"] += 1

@@ -20,6 +20,9 @@ from ringlet.topups.store import Topup
 
 AT_ONCE = 20
 DEBTORS_AT_ONCE = 100
+#: A gateway did not answer, or we died asking. Three times together with the usual while are less than the five minutes
+#: and ten seconds within which what has settled is credited.
+UNANSWERED_S = (10.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 #: a gateway that says nothing of an end is given this much longer than the payer was
 GRACE = timedelta(hours=1)
 #: a credited payment is looked at again after a day, two, four, eight …, as long as payers can take it back
@@ -31,10 +34,16 @@ log = structlog.get_logger("ringlet.topups")
 async def look_due(desk: Desk) -> int:
     """Look at all payments that are due, so many at once; returns how many. Refuses: ServiceUnavailable."""
     async with desk.db.transaction() as tx:
-        claimed = await store.claim(tx, AT_ONCE, [desk.settings.topup_look_s])
+        claimed = await store.claim(tx, AT_ONCE, again_in_s(desk))
         terms = {each: await book.load(tx, each) for each in {topup.gateway_id for topup in claimed}}
     await asyncio.gather(*(_safely(desk, terms[topup.gateway_id], topup) for topup in claimed))
     return len(claimed)
+
+
+def again_in_s(desk: Desk) -> list[float]:
+    """When to ask again about a payment, by how often asking has come to nothing: ever later, up to the usual while."""
+    usual_s = float(desk.settings.topup_look_s)
+    return [*(min(each, usual_s) for each in UNANSWERED_S), usual_s]
 
 
 async def _safely(desk: Desk, terms: Terms | None, topup: Topup) -> None:

@@ -118,7 +118,7 @@ async def opened(tx: Tx, topup_id: int, made: Made, look_in_s: float | None) -> 
 
 _OPENED: LiteralString = """
 update topup set state = 'open', external_id = %s, pay_url = %s, pay_address = %s, pay_amount = %s, pay_currency = %s,
-    due_at = now() + make_interval(secs => %s), looks = 0
+    due_at = now() + make_interval(secs => %s), looks = 0, unheard = 0
 where id = %s and state = 'new'
 """
 
@@ -192,9 +192,9 @@ _PART: LiteralString = (
 
 
 async def claim(tx: Tx, at_once: int, again_in_s: Sequence[float]) -> list[Topup]:
-    """Those whose gateway is to be asked now, each for one process: asked again after a while, should this one die.
+    """Those whose gateway is to be asked now, each for one process: asked again after a while, should nothing come of it.
 
-    `again_in_s` by how often they were asked before; the last stands for all that follow.
+    `again_in_s` by how often nothing has come of it before; the last stands for all that follow.
     """
     values = {"again": list(again_in_s), "steps": len(again_in_s), "at_once": at_once}
     cursor = tx.cursor(row_factory=args_row(Topup))
@@ -205,8 +205,8 @@ _CLAIM: LiteralString = f"""
 with due as (
     select id from topup where due_at <= now() order by due_at limit %(at_once)s for update skip locked
 ), claimed as (
-    update topup t set looks = t.looks + 1, looked_at = now(),
-        due_at = now() + make_interval(secs => (%(again)s::float8[])[least(t.looks + 1, %(steps)s)])
+    update topup t set looks = t.looks + 1, looked_at = now(), unheard = t.unheard + 1,
+        due_at = now() + make_interval(secs => (%(again)s::float8[])[least(t.unheard + 1, %(steps)s)])
     from due where t.id = due.id returning t.*
 )
 select {COLUMNS} from claimed t join gateway g on g.id = t.gateway_id
@@ -214,12 +214,14 @@ select {COLUMNS} from claimed t join gateway g on g.id = t.gateway_id
 
 
 async def rest(tx: Tx, topup: Topup, look_in_s: float | None) -> None:
-    """After a look: the next one is then, unless a notice has come meanwhile and asked for one at once."""
+    """After an answer: the next look is then, unless a notice has come meanwhile and asked for one at once."""
     await tx.execute(_REST, {"in_s": look_in_s, "claimed": topup.due_at, "id": topup.id})
 
 
 _REST: LiteralString = """
-update topup set due_at = now() + make_interval(secs => %(in_s)s) where id = %(id)s and due_at = %(claimed)s
+update topup set unheard = 0,
+    due_at = case when due_at = %(claimed)s then now() + make_interval(secs => %(in_s)s) else due_at end
+where id = %(id)s
 """
 
 
