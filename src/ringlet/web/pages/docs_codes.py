@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from ringlet.finding import Names
+from ringlet.finding import Names, service_name
 from ringlet.web import wire
 from ringlet.web.pages.words import Words, flag
 from ringlet.web.prices import CodeLists
@@ -47,7 +47,8 @@ def countries(codes: CodeLists, spoken: Words) -> Sequence[CountryRow]:
 def services(codes: CodeLists) -> Sequence[ServiceRow]:
     """Every service, those that are asked for most first."""
     found = msgspec.json.decode(codes.services().body, type=wire.ServicesAnswer)
-    return [ServiceRow(each.code, each.name, each.available) for each in found.data]
+    # as the shop calls them: the API has the names of the tables that programs know
+    return [ServiceRow(each.code, service_name(each.code), each.available) for each in found.data]
 
 
 def find_countries(rows: Sequence[CountryRow], names: Names, query: str) -> Sequence[CountryRow]:
