@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -113,11 +114,19 @@ async def test_headers_that_are_none(both: Pair, header: str) -> None:
 
 
 async def test_forged_notices_are_refused(both: Pair) -> None:
-    """Every one that the fake knows."""
+    """Every one that the fake knows, whatever the notice is about: each is another than the true one."""
     await both.adapter.create(order(lives_s=3600))
-    for headers, body in stripe.forged(both.till, both.only()):
-        with pytest.raises(NoticeRefused):
-            await both.adapter.read_notice(body, headers)
+    payment = both.only()
+    changes: list[dict[str, Any]] = [
+        {"state": "open"}, {"state": "settled", "settled": Decimal(5)}, {"refunded": Decimal(1)},
+        {"extras": {**payment.extras, "disputes": [(Decimal(5), "needs_response")]}},
+    ]  # fmt: skip
+    for change in changes:
+        for name, value in change.items():
+            setattr(payment, name, value)
+        for headers, body in stripe.forged(both.till, payment):
+            with pytest.raises(NoticeRefused):
+                await both.adapter.read_notice(body, headers)
 
 
 async def test_the_old_secret_is_good_while_it_is_written_down() -> None:
