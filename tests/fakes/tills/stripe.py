@@ -268,7 +268,6 @@ def forged(till: Till, payment: Payment) -> list[tuple[dict[str, str], bytes]]:
         (signed(body, "whsec_other"), body),
         (good, re.sub(rb'("amount\w*": )', rb"\g<1>9", body)),
         (good, body.replace(b"evt_forged", b"evt_other")),
-        (good, body.replace(payment.reference.encode(), b"tu_" + b"0" * 22)),
         (good, body + b" "),
         ({"Stripe-Signature": good["Stripe-Signature"].replace("v1=", "v0=")}, body),
         ({"Stripe-Signature": good["Stripe-Signature"].partition(",")[2]}, body),
