@@ -38,7 +38,9 @@ def start(*arguments: str, url: str, key: str, home: Path | None = None) -> subp
         "RINGLET_URL": url,
         "RINGLET_HOME": str(home or "/does/not/exist"),
     }
-    command = [sys.executable, "-m", "ringlet", "buy", *arguments]
+    # A shell that puts the tests into the background has them ignore Ctrl-C, and whatever they start.
+    heeding = ["env", "--default-signal=INT"]
+    command = [*heeding, sys.executable, "-m", "ringlet", "buy", *arguments]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
