@@ -23,7 +23,7 @@ from webauthn.helpers.structs import (
 from ringlet import tokens
 from ringlet.db import Tx
 from ringlet.desk import Desk
-from ringlet.errors import NotFound, Unauthorized, ValidationFailed
+from ringlet.errors import NotFound, Unauthorized, ValidationFailed, translatable
 from ringlet.people import letters, persons, throttle, words
 from ringlet.people.letters import Translate, untranslated
 from ringlet.people.sign_in import open_session, proven
@@ -36,7 +36,7 @@ PER_PERSON_MAX = 20
 NAME_LENGTH_MAX = 100
 CHALLENGE_S = 300
 ANSWER_LENGTH_MAX = 20_000
-WRONG = "This passkey was not accepted; try again"
+WRONG = translatable("This passkey was not accepted; try again")
 _BROKEN = (WebAuthnException, ValueError, TypeError, KeyError, AttributeError)
 
 

@@ -5,14 +5,14 @@ from typing import LiteralString
 from ringlet import tokens
 from ringlet.db import Tx
 from ringlet.desk import Desk
-from ringlet.errors import Unauthorized
+from ringlet.errors import Unauthorized, translatable
 from ringlet.people import emails, passwords, persons, throttle
 from ringlet.people.persons import Person
 from ringlet.people.visitor import SignedIn, address_or_none
 
 PREFIX = "rls_"
 USER_AGENT_LENGTH_MAX = 300
-WRONG = "The e-mail address or the password is wrong"
+WRONG = translatable("The e-mail address or the password is wrong")
 
 
 async def sign_in(

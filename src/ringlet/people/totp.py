@@ -12,7 +12,7 @@ import segno
 from ringlet import sealed
 from ringlet.db import Tx
 from ringlet.desk import Desk
-from ringlet.errors import Unauthorized, ValidationFailed
+from ringlet.errors import Unauthorized, ValidationFailed, translatable
 from ringlet.people import letters, persons, recovery, throttle, words
 from ringlet.people.letters import Translate, untranslated
 from ringlet.people.sign_in import proven
@@ -22,7 +22,7 @@ PURPOSE = "totp secret"
 STEP_S = 30
 #: clocks may be this many steps apart
 DRIFT = 1
-WRONG = "The code is wrong or was used already; wait for the next one"
+WRONG = translatable("The code is wrong or was used already; wait for the next one")
 
 
 class TotpOffer(msgspec.Struct, frozen=True):
