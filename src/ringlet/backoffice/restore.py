@@ -66,12 +66,11 @@ def _alone(connection: Connection) -> None:
     """Nobody migrates, and no process of ours is there; who has just gone is given time to. Raises StartupError."""
     until = time.monotonic() + GOING_S
     while not _is_alone(connection):
-        if time.monotonic() < until:
-            time.sleep(0.1)
-            continue
-        raise StartupError(
-            "the database is in use: stop every web and worker process first (ringlet serve too)"
-        )
+        if time.monotonic() >= until:
+            raise StartupError(
+                "the database is in use: stop every web and worker process first (ringlet serve too)"
+            )
+        time.sleep(0.1)
 
 
 def _is_alone(connection: Connection) -> bool:

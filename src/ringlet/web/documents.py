@@ -12,7 +12,7 @@ from litestar import Request, Response
 
 SMALL = 1_400  # what fits a network packet is not worth compressing
 
-_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": lambda body: zstandard.ZstdCompressor(level=3).compress(body),
     "br": lambda body: brotli.compress(body, quality=4),
     "gzip": lambda body: gzip.compress(body, compresslevel=4, mtime=0),
@@ -31,7 +31,7 @@ class Document:
     async def encoded(self, encoding: str) -> bytes:
         """The body in this encoding, made once, beside the event loop."""
         if encoding not in self._compressed:
-            work = asyncio.to_thread(_COMPRESS[encoding], self.body)
+            work = asyncio.to_thread(COMPRESS[encoding], self.body)
             self._compressed[encoding] = asyncio.create_task(work)
         return await asyncio.shield(self._compressed[encoding])
 
@@ -39,7 +39,7 @@ class Document:
 async def respond(request: Request[Any, Any, Any], document: Document) -> Response[bytes]:
     """The document as the client takes it: nothing new (304), compressed, or plain."""
     accepted = request.headers.get("accept-encoding", "")
-    encoding = None if len(document.body) < SMALL else best_encoding(accepted, _COMPRESS)
+    encoding = None if len(document.body) < SMALL else best_encoding(accepted, COMPRESS)
     etag = f'"{document.etag}{"-" + encoding if encoding else ""}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Authorization"}
     if _has_it(request.headers.get("if-none-match", ""), document.etag):

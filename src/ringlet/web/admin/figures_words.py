@@ -81,8 +81,8 @@ class Spelled:
         kind, more_is_better = KINDS[name]
         if here is None or there is None:
             return None
-        if here == there or self.exact(name, now) == self.exact(name, before):
-            return Change("", is_up=False, is_good=None)  # or it is written alike
+        if self.exact(name, now) == self.exact(name, before):  # also what is only written alike
+            return Change("", is_up=False, is_good=None)
         if kind != SHARE and not there:
             return None
         by = here - there if kind == SHARE else (here - there) / abs(there)

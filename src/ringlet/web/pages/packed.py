@@ -7,10 +7,8 @@ goes out compressed only when he asked for it himself, from a page of ours or fr
 answer (`visit.py`), for those who put a compressing proxy in front of us.
 """
 
-import gzip
 from typing import Any
 
-import brotli
 from litestar import Request
 
 from ringlet.web import documents
@@ -30,5 +28,4 @@ def packed(text: str, how: str) -> tuple[bytes, dict[str, str]]:
     body = text.encode()
     if not how or len(body) < documents.SMALL:
         return body, {"Vary": "Accept-Encoding"}
-    small = brotli.compress(body, quality=4) if how == "br" else gzip.compress(body, compresslevel=4, mtime=0)
-    return small, {"Vary": "Accept-Encoding", "Content-Encoding": how}
+    return documents.COMPRESS[how](body), {"Vary": "Accept-Encoding", "Content-Encoding": how}
