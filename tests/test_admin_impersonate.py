@@ -1,5 +1,6 @@
 """Staff who look through a customer's eyes see the client's pages and change nothing, whatever they ask for."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -100,6 +101,18 @@ async def test_pages_are_shown_by_name_only(looking: Looking) -> None:
             wrong[path] = "a message is read"
     assert wrong == {}
     assert {path for _, path in routes()} >= eyes.PAGES
+
+
+async def test_no_button_looks_as_if_it_could_be_pressed(looking: Looking) -> None:
+    """Every form that sends something is inert, but for the one that ends the look; a search is none of them."""
+    for path in ("/", "/wallet", "/history"):
+        text = (await looking.support.get(path)).text
+        posting = [each for each in re.findall("<form[^>]*>", text) if 'method="post"' in each]
+        alive = [each for each in posting if "inert" not in each]
+        assert len(posting) > 1
+        assert [re.findall('action="([^"]*)"', each) for each in alive] == [["/admin/look/leave"]], path
+    assert "inert" not in (await looking.alice.get("/")).text
+    assert re.search('<form inert[^>]*role="search"', (await looking.support.get("/")).text) is None
 
 
 async def test_what_is_never_shown(looking: Looking) -> None:

@@ -55,7 +55,7 @@ async def test_a_receipt_says_what_was_paid(ann: Person, desk: Desk, shop: Shop)
         for each in ("$10.00", "$0.59", "$10.59", page.rpartition("/")[2], "alice@example.org", "Demo"):
             assert each in told
     assert f"{page}/receipt" in (await ann.get(page)).names("href")
-    assert 'class="small unprinted"' in got.text
+    assert 'class="account-back unprinted"' in got.text
 
 
 async def test_what_went_back_stands_on_it(ann: Person, desk: Desk, shop: Shop) -> None:

@@ -56,7 +56,7 @@ async def test_the_figures_are_those_of_the_ledger(ann: Person, desk: Desk, shop
     await buy(desk, shop.alice, Order(service="wa", country=6))
     got = await ann.get("/wallet")
     assert figures(got) == ["$99.665533", "$0.222978", "$0.111489"]
-    assert "for 2 open numbers" in got.text
+    assert "for 2 numbers that wait for a code" in got.text
 
 
 def test_a_month_begins_where_the_reader_is() -> None:

@@ -164,7 +164,7 @@ async def test_names_of_private_addresses_are_refused(address: str) -> None:
     """The name looks like any other; its address does not."""
     async with Receiver() as receiver:
         outcome = await attempt(OPEN, f"http://shop.example.com:{receiver.port}/", answer(address))
-        assert outcome.error == "the address has no public address"
+        assert outcome.error == "this host name does not lead to a public IP address"
         assert receiver.heard == []
 
 
@@ -173,7 +173,7 @@ async def test_one_private_address_among_public_ones_is_enough() -> None:
     async with Receiver() as receiver:
         lookup = answer("93.184.216.34", "127.0.0.1")
         outcome = await attempt(OPEN, f"http://shop.example.com:{receiver.port}/", lookup)
-        assert outcome.error == "the address has no public address"
+        assert outcome.error == "this host name does not lead to a public IP address"
         assert receiver.heard == []
 
 
@@ -199,7 +199,10 @@ async def test_a_name_that_changes_its_mind_gains_nothing() -> None:
         async with guard.session(rebind) as session:
             first = await post.send(session, guard, task(f"http://shop.example.com:{receiver.port}/"))
             second = await post.send(session, guard, task(f"http://shop.example.com:{receiver.port}/"))
-        assert (first.error, second.error) == ("no connection", "the address has no public address")
+        assert (first.error, second.error) == (
+            "no connection",
+            "this host name does not lead to a public IP address",
+        )
         assert asked == ["shop.example.com"] * 2
         assert connected == ["93.184.216.34"]
         assert receiver.heard == []

@@ -103,6 +103,20 @@ order by source.name
 """
 
 
+async def _unwell_suppliers(tx: Tx) -> list[Line]:
+    """Whose last sync failed, until its prices are too old and `_silent_suppliers` tells."""
+    rows = await _rows(tx, _UNWELL)
+    return [Line("supplier_unwell", f"/admin/suppliers/{row[0]}", row[1], since=row[2]) for row in rows]
+
+
+_UNWELL: LiteralString = """
+select source.id, source.name, s.synced_at from supplier s join source on source.id = s.source_id
+where s.paused_at is null and s.sync_error is not null
+    and coalesce(s.synced_at, s.created_at) > now() - make_interval(secs => s.stale_after_s)
+order by source.name
+"""
+
+
 async def _failing_suppliers(tx: Tx) -> list[Line]:
     """By the figures of the last 24 hours, as the worker has counted them."""
     rows = await _rows(tx, _FAILING, {"ended": ENDED_MIN, "rate": RATE_MIN})
@@ -331,6 +345,6 @@ async def _rows(tx: Tx, statement: LiteralString, values: dict[str, object] | No
 
 #: the gravest first: money that does not add up, then what customers feel, then what can wait an hour
 ASKED: tuple[Callable[[Tx], Awaitable[list[Line]]], ...] = (
-    _audit, _overdue, _stuck_orders, _low_suppliers, _refused_suppliers, _silent_suppliers, _failing_suppliers,
+    _audit, _overdue, _stuck_orders, _low_suppliers, _refused_suppliers, _silent_suppliers, _unwell_suppliers, _failing_suppliers,
     _differing_gateways, _failing_gateways, _stuck_refunds, _topups, _stuck_returns, _strays, _approvals, _reports, _orphans, _webhooks, _letters, _jobs, _tally, _backups,
 )  # fmt: skip

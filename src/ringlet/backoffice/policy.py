@@ -66,7 +66,7 @@ async def set_rule(desk: Desk, actor: Actor, scope: Scope, reason: str, *, is_al
         named = msgspec.structs.asdict(scope)
         rule_id = await policy.set_rule(tx, **named, is_allowed=is_allowed, reason=reason, actor=actor.name)
         await acts.write(
-            tx, actor, "policy.allowed" if is_allowed else "policy.denied", f"policy_rule {rule_id}",
+            tx, actor, "policy.allowed" if is_allowed else "policy.denied", f"policy rule {rule_id}",
             after=named, reason=reason, customer_id=scope.customer_id,
         )  # fmt: skip
         await announce_change(tx)
@@ -81,7 +81,7 @@ async def drop_rule(desk: Desk, actor: Actor, rule_id: int, reason: str) -> None
         if rule is None:
             raise NotFound(f"there is no policy rule {rule_id}")
         await acts.write(
-            tx, actor, "policy.rule_removed", f"policy_rule {rule_id}", before=msgspec.structs.asdict(rule),
+            tx, actor, "policy.rule_removed", f"policy rule {rule_id}", before=msgspec.structs.asdict(rule),
             reason=reason, customer_id=rule.customer_id,
         )  # fmt: skip
         await announce_change(tx)

@@ -129,12 +129,28 @@ class Line:
                         await _read(response, bytes_max),
                     )
         except _BEFORE_SENDING as error:
-            raise NotSent(f"no connection to {host_of(self.url)}: {type(error).__name__}") from None
+            raise NotSent(f"no connection to {host_of(self.url)}{_spell(error)}") from None
         except TimeoutError:
             raise OutcomeUnknown(f"no answer from {host_of(self.url)} in time") from None
         except _BROKEN as error:
-            # The error's own text may hold the address, and the address holds the key.
-            raise OutcomeUnknown(f"{host_of(self.url)} broke off: {type(error).__name__}") from None
+            raise OutcomeUnknown(f"{host_of(self.url)} broke off{_spell(error)}") from None
+
+
+def _spell(error: Exception) -> str:
+    """Why, in words of ours: the error's own text may hold the address, and the address the key."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return ": nobody knows this host name"
+        case aiohttp.ClientSSLError():
+            return ": its certificate is not good, or TLS failed"
+        case aiohttp.ConnectionTimeoutError():
+            return f": nothing answers within {CONNECT_WITHIN_S:.0f} s"
+        case aiohttp.InvalidURL():
+            return ": this is no address"
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            return ": nothing listens there"
+        case _:
+            return ""
 
 
 async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:

@@ -40,11 +40,22 @@ class BuyBody(Struct):
     service: ServiceCode
     country: CountryCode
     max_price: Annotated[
-        Price | None, Meta(extra_json_schema={"minimum": 0, "maximum": 1_000_000, "examples": [0.12]})
+        Price | None,
+        Meta(
+            description="The most that the number may cost, else the order is refused",
+            extra_json_schema={"minimum": 0, "maximum": 1_000_000, "examples": [0.12]},
+        ),
     ] = None
-    operator: Operators | None = None
-    exclude_prefixes: Annotated[list[Prefix], Meta(max_length=50)] | None = None
-    reference: Line | None = None
+    operator: Annotated[
+        Operators | None, Meta(description="An operator of /operators, or several with commas")
+    ] = None
+    exclude_prefixes: Annotated[
+        Annotated[list[Prefix], Meta(max_length=50)] | None,
+        Meta(description="No number that begins with one of these digits, country code first"),
+    ] = None
+    reference: Annotated[
+        Line | None, Meta(description="Your own name for the order; it comes back everywhere")
+    ] = None
 
 
 class ResendBody(Struct):

@@ -20,7 +20,7 @@ GONE = 410
 #: statuses that may say when to come back
 BUSY = frozenset({429, 502, 503, 504})
 
-_FORBIDDEN = "the address has no public address"
+_FORBIDDEN = "this host name does not lead to a public IP address"
 log = structlog.get_logger("ringlet.webhooks")
 
 _BROKEN = (aiohttp.ClientError, OSError, asyncio.IncompleteReadError, ValueError)

@@ -83,6 +83,8 @@ class Spelled:
             return None
         if self.exact(name, now) == self.exact(name, before):  # also what is only written alike
             return Change("", is_up=False, is_good=None)
+        if kind == SPAN:  # by what is written: from 0.00 s to 0.1 s it is not many times as long
+            here, there = round(here, 1), round(there, 1)
         if kind != SHARE and not there:
             return None
         by = here - there if kind == SHARE else (here - there) / abs(there)

@@ -11,7 +11,7 @@ from ringlet.backoffice import policy, standing
 from ringlet.errors import NotFound, Refusal, ValidationFailed
 from ringlet.people.roles import Right, may
 from ringlet.supplying import enlist
-from ringlet.web.admin import gate
+from ringlet.web.admin import gate, pricing_form
 from ringlet.web.admin.gate import wants
 from ringlet.web.pages import render
 from ringlet.web.pages.records import Names
@@ -48,9 +48,15 @@ async def _page(
 async def post_service(request: Req) -> Response[str]:
     """Freeze a service, or thaw it."""
     form, by = await _form(request)
+    return await _done(request, form, _change_service(request, form, by))
+
+
+async def _change_service(request: Req, form: Form, by: Any) -> None:
     change = policy.thaw if form.text("do") == "thaw" else policy.freeze
-    desk = gate.begin(request).desk
-    return await _done(request, form, change(desk, by, form.text("service").strip(), form.text("reason")))
+    code = pricing_form.service(form.text("service"), "service")
+    if code is None:
+        raise ValidationFailed("There is no such service: its code or its name", field="service")
+    await change(gate.begin(request).desk, by, code, form.text("reason"))
 
 
 @post(HOME + "/accounts", include_in_schema=False, status_code=200, opt=wants(Right.SUPPORT))

@@ -1,19 +1,17 @@
 """What may be sold: the categories of the curated list, the rules of the operator, and what they say about one sale."""
 
-from typing import Any
-
 from litestar import Response, get, post
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from ringlet import canon
 from ringlet.backoffice import policy
-from ringlet.backoffice.policy import Scope
+from ringlet.backoffice.policy import Answer, Scope
 from ringlet.desk import Desk
 from ringlet.errors import NotFound, Refusal, ValidationFailed
 from ringlet.people.roles import Right
 from ringlet.policy import CATEGORIES, SWITCHES, RuleLine, curated
-from ringlet.web.admin import gate
+from ringlet.web.admin import gate, pricing_form
 from ringlet.web.admin.gate import wants
 from ringlet.web.admin.policy import shared
 from ringlet.web.pages import render
@@ -21,7 +19,6 @@ from ringlet.web.pages.visit import Form, Req
 
 RULES = "/admin/policy/rules"
 CHECK = "/admin/policy/check"
-DIGITS_MAX = 4
 
 
 @get(RULES, include_in_schema=False, opt=wants(Right.SEE))
@@ -96,42 +93,41 @@ async def post_mode(request: Req) -> Response[str]:
 @get(CHECK, include_in_schema=False, opt=wants(Right.SEE))
 async def get_check(request: Req) -> Response[str]:
     """Would this sale be allowed, and what decides?"""
-    seen, answer, refused, status = gate.begin(request), None, None, 200
+    seen, sale, answer, refused, status = gate.begin(request), None, None, None, 200
     form = Form(
         [(name, request.query_params.get(name, "")[:254]) for name in ("account", "service", "country")]
     )
     if form.text("service"):
         try:
-            answer = await _answer(seen.desk, form)
+            sale, answer = await _answer(seen.desk, form)
         except ValidationFailed as found:
             refused, status = found, 422
     return await render.page(
-        request, seen, "admin/policy_check.html", status, answer=answer, form=form, refused=refused, **shared(request)
+        request, seen, "admin/policy_check.html", status, sale=sale, answer=answer, form=form, refused=refused, **shared(request)
     )  # fmt: skip
 
 
-async def _answer(desk: Desk, form: Form) -> Any:
+async def _answer(desk: Desk, form: Form) -> tuple[Scope, Answer]:
     scope = await _scope(desk, form)
     if scope.service is None or scope.country is None:
         raise ValidationFailed(
             "Name a service and a country", field="country" if scope.service else "service"
         )
-    return await policy.ask(desk, scope.customer_id, scope.service, scope.country)
+    return scope, await policy.ask(desk, scope.customer_id, scope.service, scope.country)
 
 
 async def _scope(desk: Desk, form: Form) -> Scope:
     """What a form names. Refuses: ValidationFailed."""
-    country, who = form.text("country").strip(), form.text("account").strip()
-    if country and not (country.isascii() and country.isdigit() and len(country) <= DIGITS_MAX):
-        raise ValidationFailed("The number of a country", field="country")
+    who = form.text("account").strip()
+    service = pricing_form.service(form.text("service"), "service")
+    country = pricing_form.country(form.text("country"), "country")
     try:
         customer_id = await policy.account(desk, who) if who else None
     except NotFound:
         raise ValidationFailed("Nobody has an account with this address or number", field="account") from None
     return Scope(
-        service=form.text("service").strip().lower() or None, category=form.text("category") or None,
-        country=int(country) if country else None, customer_id=customer_id,
-    )  # fmt: skip
+        service=service, category=form.text("category") or None, country=country, customer_id=customer_id
+    )
 
 
 HANDLERS: list[ControllerRouterHandler] = [get_rules, post_rule, post_remove, post_mode, get_check]

@@ -11,6 +11,7 @@ from ringlet.people.roles import ROLES, Right
 from ringlet.web.admin import gate
 from ringlet.web.admin.gate import wants
 from ringlet.web.pages import records, render
+from ringlet.web.pages.records import Names
 from ringlet.web.pages.visit import Form, Req
 
 PAGE = 50
@@ -66,7 +67,7 @@ async def get_log(request: Req) -> Response[str]:
         broken = await acts.first_broken(tx) if "check" in request.query_params else None
     return await render.page(
         request, seen, "admin/log.html", lines=lines[:PAGE], older=lines[PAGE - 1].id if len(lines) > PAGE else None,
-        asked=asked, broken=broken, is_checked="check" in request.query_params,
+        asked=asked, broken=broken, is_checked="check" in request.query_params, names=Names(seen.words),
     )  # fmt: skip
 
 

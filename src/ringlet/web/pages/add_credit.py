@@ -72,7 +72,9 @@ async def read(seen: Visit, form: Form) -> Wish:
     if not terms.min_micros <= amount_micros <= terms.max_micros:
         # The rule is that of `topups/begin.py`; here it is said in the payer's language.
         low, high = (seen.words.micros(each, currency) for each in (terms.min_micros, terms.max_micros))
-        raise ValidationFailed(_("From %(low)s to %(high)s") % {"low": low, "high": high}, field="amount")
+        raise ValidationFailed(
+            _("Enter an amount from %(low)s to %(high)s") % {"low": low, "high": high}, field="amount"
+        )
     return Wish(terms.id, amount_micros, f"{form.text('once')}:{terms.id}:{amount_micros}")
 
 

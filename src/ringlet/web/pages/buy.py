@@ -10,7 +10,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
 
-from ringlet import favourites, ledger, metrics
+from ringlet import favourites, ledger, metrics, money
 from ringlet.activations import buy as sales
 from ringlet.activations.choose import Order
 from ringlet.activations.order import Bought
@@ -46,6 +46,10 @@ class Wish(msgspec.Struct, frozen=True):
         """Never dearer than the button said, unless the buyer has named another limit."""
         operators = (self.operator,) if self.operator else ()
         limit = self.shown if self.most is None else self.most
+        if self.most is not None and self.shown is not None:
+            # A price may have a seventh place that is neither shown nor charged: who names the price that he sees means it.
+            is_same = money.charge_micros(self.most) == money.charge_micros(self.shown)
+            limit = max(self.most, self.shown) if is_same else self.most
         return Order(self.service, self.country, limit, operators)
 
     def key(self, wallet: Wallet, index: int) -> Once:

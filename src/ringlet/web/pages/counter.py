@@ -58,6 +58,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         """What one number takes from the balance."""
         return money.charge_micros(self.price)
 
+    @property
+    def amount(self) -> Decimal:
+        """The same as a number: what is shown of a price that has a seventh place."""
+        return money.to_amount(self.micros)
+
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """The table, and what there is to say about it.

@@ -15,10 +15,12 @@ async def get_developers(request: Req) -> Response[str]:
     seen = await visit.begin(request)
     person = seen.signed_in()
     good = [key for key in await keys.list_keys(seen.desk, person) if key.is_good]
-    found = await endpoints.list_endpoints(seen.desk, person.wallet_id)
+    live_hooks = await endpoints.list_endpoints(seen.desk, person.live_wallet_id)
+    test_hooks = await endpoints.list_endpoints(seen.desk, person.test_wallet_id)
     return await render.page(
         request, seen, "developers.html", live=[key for key in good if key.mode == "live"],
-        test=[key for key in good if key.mode == "test"], webhooks=found, base=seen.desk.settings.public_url,
+        test=[key for key in good if key.mode == "test"], live_hooks=len(live_hooks), test_hooks=len(test_hooks),
+        base=seen.desk.settings.public_url,
     )  # fmt: skip
 
 

@@ -202,12 +202,14 @@ def _kind(schema: Json) -> str:
         return _KINDS[found](schema[found])
     kind = schema.get("type", "any")
     if kind == "array":
-        return f"list of {_kind(schema.get('items', {}))}"
+        inner = _kind(schema.get("items", {}))
+        return f"list of {inner}s" if inner in _SIMPLE else f"list of {inner}"
     if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
         return f"object of {_kind(schema['additionalProperties'])}"
     return f"{kind}, {schema['format']}" if "format" in schema else str(kind)
 
 
+_SIMPLE = {"string", "integer", "number", "boolean", "object"}
 _KINDS: Mapping[str, Callable[[Any], str]] = {
     "$ref": lambda reference: reference.rpartition("/")[2],
     "anyOf": lambda kinds: " or ".join(map(_kind, kinds)),

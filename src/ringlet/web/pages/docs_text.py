@@ -18,6 +18,9 @@ import ringlet
 #: what stands in a rendered text until it is shown
 ORIGIN, KEY, SHOP = "%ORIGIN%", "%KEY%", "%SHOP%"
 
+#: inline code up to this length is never broken: it fits on a phone
+WHOLE_MAX = 30
+
 #: address below /docs → file
 PAGES = {
     "handler-api": "handler-api.md", "5sim": "fivesim-api.md", "webhooks": "webhooks.md", "events": "events.md",
@@ -83,7 +86,7 @@ def _source(page: str) -> str:
     words = _read(PAGES[page])
     if page == "errors":  # the addresses and the examples stand in the reference
         words = re.sub(r"^\| request \|.*?\n\n", "", words, flags=re.MULTILINE | re.DOTALL)
-        words = words.replace("# The API\n", "# Errors, limits and states\n", 1)
+        words = words.replace("# The API\n", "# Errors and states\n", 1)
     for section in LEFT_OUT.get(page, ()):
         words = re.sub(rf"^## {section}\n.*?(?=^## |\Z)", "", words, flags=re.MULTILINE | re.DOTALL)
     return words
@@ -101,6 +104,7 @@ def _parser(copy: str) -> MarkdownIt:
     """CommonMark with tables, without HTML, rendered in our way."""
     parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer).enable("table")
     parser.core.ruler.push("ours", lambda state: _adapt(state.tokens))
+    parser.core.ruler.push("labels", lambda state: _label_cells(state.tokens))
     parser.renderer.copy = copy  # type: ignore[attr-defined]
     return parser
 
@@ -117,8 +121,27 @@ def _adapt(tokens: list[Token]) -> None:
                 each.content = re.sub(r"\bRinglet\b", SHOP, each.content)
             elif each.type == "code_inline":
                 each.content = _with_places(each.content)
+                if len(each.content) <= WHOLE_MAX and "%" not in each.content:
+                    each.attrs["class"] = "nowrap"
             elif each.type == "link_open":
                 _adapt_link(each)
+
+
+def _label_cells(tokens: list[Token]) -> None:
+    """Each cell of a table bears the heading of its column, which a phone shows where it has no room for columns."""
+    labels: list[str] = []
+    column = 0
+    for token, inner in pairwise(tokens):
+        if token.type == "table_open":
+            labels = []
+        elif token.type == "th_open":
+            labels.append(_plain(inner))
+        elif token.type == "tr_open":
+            column = 0
+        elif token.type == "td_open":
+            if column and labels[column]:
+                token.attrs["data-label"] = labels[column]
+            column += 1
 
 
 def _adapt_link(link: Token) -> None:

@@ -5,10 +5,10 @@ from litestar import Response, get
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
-from ringlet import spelling
+from ringlet import phones, spelling
 from ringlet.activations import history, timeline
 from ringlet.activations.states import REFUNDED
-from ringlet.web.pages import export, records, render, visit
+from ringlet.web.pages import export, live_cards, records, render, visit
 from ringlet.web.pages.records import Names
 from ringlet.web.pages.visit import Req
 from ringlet.webhooks import shown
@@ -39,12 +39,13 @@ async def get_activation(request: Req, activation_id: FromPath[str]) -> Response
     person = seen.signed_in()
     public_id = records.number(activation_id)
     story = await timeline.tell(seen.desk, person.wallet_id, public_id)
-    names = Names(seen.words)
+    names, phone = Names(seen.words), story.seen.activation.phone
     told = await shown.about(seen.desk, person.wallet_id, public_id)
     raw = msgspec.json.format(spelling.encode(spelling.activation(story.seen)), indent=2).decode()
     return await render.page(
         request, seen, "activation.html", story=story, row=story.seen.activation, told=told, raw=raw,
-        names=names, again=names.again, refunded=REFUNDED,
+        names=names, again=names.again, refunded=REFUNDED, grouped=live_cards.grouped,
+        international=phones.spell(phone)[0] if phone and phone.isdigit() else f"+{phone}",
     )  # fmt: skip
 
 

@@ -87,11 +87,7 @@ class Card(msgspec.Struct, frozen=True):
     @property
     def groups(self) -> list[str]:
         """The code in groups that an eye can hold: 482 913."""
-        code = self.code or ""
-        if not (code.isascii() and code.isdigit()) or len(code) not in {6, 8, 9}:
-            return [code]
-        step = 4 if len(code) == 8 else 3  # noqa: PLR2004 - 1234 5678
-        return [code[at : at + step] for at in range(0, len(code), step)]
+        return grouped(self.code or "")
 
     @property
     def mark(self) -> str:
@@ -109,6 +105,14 @@ class Panel(msgspec.Struct, frozen=True):
     is_full: bool
     version: str
     balance: Balance
+
+
+def grouped(code: str) -> list[str]:
+    """A code in groups that an eye can hold: 482 913."""
+    if not (code.isascii() and code.isdigit()) or len(code) not in {6, 8, 9}:
+        return [code]
+    step = 4 if len(code) == 8 else 3  # noqa: PLR2004 - 1234 5678
+    return [code[at : at + step] for at in range(0, len(code), step)]
 
 
 def clock(seconds: int) -> str:

@@ -55,13 +55,13 @@ def made(seen: Visit, topup: Topup, spoken: Words, *, is_file: bool = False) -> 
     host = urlsplit(settings.public_url).netloc
     assert topup.settled_at is not None, "it is credited"
     facts = [
-        (_("Number"), topup.public_id),
+        (_("Payment id"), topup.public_id),
         (_("Credited"), f"{spoken.moment(topup.settled_at, person.time_zone)} ({person.time_zone})"),
         (_("Account"), written(person.email, str(person.customer_id))),
         (_("How"), written(topup.label, KINDS[topup.kind].name)),
     ]
     if topup.external_id and topup.external_id != topup.public_id and written(topup.external_id, ""):
-        facts.append((_("The payment's number there"), topup.external_id))
+        facts.append((_("Id at the gateway"), topup.external_id))
     return Receipt(
         shop=written(settings.name, host), place=settings.public_url, title=_("Receipt"), facts=facts,
         sums=_sums(topup, spoken), note=_("Credit for numbers in this account. It was credited as stated above."),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -98,6 +99,15 @@ async def page(
     return answer(visit, text, status)
 
 
+#: a form that sends something, but for the one that ends a look
+_POSTS = re.compile(r'<form(?=[^>]*\smethod="post")(?![^>]*\saction="/admin/look/leave")')
+
+
+def _still(text: str) -> str:
+    """The page for a look through a customer's eyes: it changes nothing, so nothing that sends a form can be pressed."""
+    return _POSTS.sub("<form inert", text)
+
+
 def _shown(visit: Visit, context: dict[str, Any]) -> dict[str, Any]:
     """Messages are not for staff who look through their customer's eyes."""
     return context if visit.look is None else masked.hide(context)
@@ -118,7 +128,7 @@ def part(visit: Visit, template: str, status: int = 200, **context: Any) -> Resp
 
 def answer(visit: Visit, text: str, status: int = 200) -> Response[Any]:
     """HTML with the headers of every page."""
-    body, headers = packed.packed(text, visit.encoding)
+    body, headers = packed.packed(_still(text) if visit.look else text, visit.encoding)
     headers = {**HEADERS, **headers}
     return Response(body, status_code=status, media_type=HTML, headers=headers, cookies=visit.cookies)
 

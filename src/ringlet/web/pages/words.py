@@ -17,6 +17,8 @@ _RIGHT_TO_LEFT = {"ar"}
 PRICE_PLACES_MIN = 2
 #: around a price in a text that runs the other way, or its sign lands on the wrong side
 LEFT_TO_RIGHT, ISOLATE_END = "\u2066", "\u2069"
+#: of languages that end a sentence in their own way
+FULL_STOPS = {"zh": "\u3002"}
 
 
 class Words:
@@ -48,6 +50,11 @@ class Words:
         """0.94 → 94%."""
         return numbers.format_percent(share, locale=self.locale)
 
+    def exact_percent(self, share: Decimal) -> str:
+        """With the places that it has: 0.305 → 30.5%."""
+        pattern = str(self.locale.percent_formats[None].pattern).replace("0", "0.####")
+        return numbers.format_percent(share, format=pattern, locale=self.locale)
+
     def price(self, amount: Decimal, currency: str) -> str:
         """An amount with all the places that it has, two at least: 0.111489 → $0.111489."""
         text = _money(self.locale, amount, currency)
@@ -60,6 +67,15 @@ class Words:
     def moment(self, at: datetime, time_zone: str) -> str:
         """Day and minute in the reader's time zone."""
         return dates.format_datetime(at, "medium", tzinfo=ZoneInfo(time_zone), locale=self.locale)
+
+    def moment_or_text(self, value: object, time_zone: str) -> str:
+        """What a JSON holds: a time as `moment` writes it, everything else as it is."""
+        text = str(value)
+        try:
+            at = datetime.fromisoformat(text) if "T" in text else None
+        except ValueError:
+            at = None
+        return text if at is None or at.tzinfo is None else self.moment(at, time_zone)
 
     def day(self, at: datetime, time_zone: str) -> str:
         """The day in the reader's time zone."""
@@ -79,6 +95,11 @@ class Words:
     def listing(self, items: list[str]) -> str:
         """a, b and c."""
         return lists.format_list(items, locale=self.locale)
+
+    def sentence(self, text: str) -> str:
+        """A refusal, which programs read without a full stop, as a sentence that stands alone."""
+        is_open = text[-1:].isalnum() or text[-1:] in {")", "”", "»", '"'}
+        return text + (FULL_STOPS.get(self.language, ".") if is_open else "")
 
     def country(self, iso: str, english: str) -> str:
         """A country's name in this language."""
@@ -125,10 +146,15 @@ def flag(iso: str) -> str:
     return "".join(chr(0x1F1E6 + ord(letter) - ord("A")) for letter in iso.upper())
 
 
+def upper_first(text: str) -> str:
+    """A sentence that is part of another one elsewhere, where it stands alone: "it refuses" → "It refuses"."""
+    return text[:1].upper() + text[1:]
+
+
 def filters(spoken: Words) -> dict[str, Any]:
     """What templates may write with."""
     return {
-        "number": spoken.number, "percent": spoken.percent, "price": spoken.price, "micros": spoken.micros,
-        "moment": spoken.moment, "day": spoken.day, "span": spoken.span, "ago": spoken.ago,
-        "listing": spoken.listing, "flag": flag,
+        "number": spoken.number, "percent": spoken.percent, "exact_percent": spoken.exact_percent, "price": spoken.price, "micros": spoken.micros,
+        "moment": spoken.moment, "moment_or_text": spoken.moment_or_text, "day": spoken.day, "span": spoken.span, "ago": spoken.ago,
+        "listing": spoken.listing, "sentence": spoken.sentence, "flag": flag, "upper_first": upper_first,
     }  # fmt: skip
