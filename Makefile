@@ -32,7 +32,7 @@ test: $(DEV) $(ASSETS) $(BROWSER) $(LOCALSTRIPE)  ## everything the tests need, 
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not live and not long and not alone"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not soak and not live and not long and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak and not live and not long" $$(grep -l mark.alone tests/*.py)
 endif
 

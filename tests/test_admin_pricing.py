@@ -304,7 +304,7 @@ async def test_why_somebody_pays_what(trade: Trade) -> None:
     assert page.names("data-paid") == ["0.7"]
     steps = page.names("data-step")
     assert {str(general), str(own)} <= set(steps)
-    assert f"Overruled by rule {own}" in page.text
+    assert f"Overruled by rule #{own}" in page.text
     assert (await buy(trade.desk, trade.shop.bob, Order("ig", 6))).activation.amount_micros == 700_000
     nobody = await trade.reader.get("/admin/pricing/why?account=who@example.org&service=ig&country=6")
     assert (nobody.status, "There is no such account" in nobody.text) == (422, True)
