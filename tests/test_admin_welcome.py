@@ -267,7 +267,7 @@ async def test_own_numbers_will_do_too(desk: Desk, guest: Person) -> None:
 
 
 async def test_the_margin_is_a_rule_for_everybody(desk: Desk, guest: Person) -> None:
-    """Thirty per cent on what a number costs; nonsense is refused."""
+    """Thirty percent on what a number costs; nonsense is refused."""
     owner = await with_factor(guest, desk)
     for nonsense in ("", "-1", "NaN", "many", "1e9"):
         assert (await owner.post(f"{START}/margin", percent=nonsense)).status == 422

@@ -93,7 +93,7 @@ async def connect(page: Page, supplier: FakeSupplier) -> None:
 
 async def sell(page: Page) -> None:
     await see(page)
-    await page.get_by_label("Markup in per cent").fill("30")
+    await page.get_by_label("Markup in percent").fill("30")
     await page.get_by_role("button", name="Set the margin").click()
     await see(page)
     await page.get_by_role("button", name="Buy for").click()
